@@ -1,0 +1,1 @@
+"""One file a migration tool: finds releases that nobody announced."""

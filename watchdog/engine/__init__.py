@@ -1,0 +1,1 @@
+"""The pure core: windows, baseline, judge, decide, evolve, due, projections."""

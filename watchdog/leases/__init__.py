@@ -1,0 +1,1 @@
+"""One file a lease: who may act now."""

@@ -1,0 +1,1 @@
+"""Assess, archive, rehearse and certify migrations."""

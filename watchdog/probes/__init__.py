@@ -1,0 +1,1 @@
+"""One file a probe: reads one target and answers with samples."""

@@ -1,0 +1,1 @@
+"""Runs the engine: clock, ticker, one actor a guard, tasks under supervision."""

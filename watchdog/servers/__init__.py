@@ -1,0 +1,1 @@
+"""Real PostgreSQL, Redis and Neo4j as plain processes, for the demo, rehearsals and tests."""

@@ -1,0 +1,1 @@
+"""One file a store: connections, error translation, fence and receipt statements."""
