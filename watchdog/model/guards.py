@@ -1,0 +1,286 @@
+"""A guard: one service with its rules, ladder and plan (its settings), and what has happened to it (its state)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from watchdog.model.communication import Notice, NoticeOutcome, Plan
+from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
+from watchdog.model.releases import Release, ReleaseState
+from watchdog.model.rules import Rule, RungKind
+from watchdog.model.signals import SignalId, SignalSpec
+from watchdog.model.time import MINUTE, Span, Time
+from watchdog.model.verdicts import Basis, Evidence
+
+
+@dataclass(frozen=True)
+class GuardSettings:
+    """What the configuration says of a guard.
+
+    Attributes:
+        baseline: How much history before T-0 a baseline is made of.
+        bake: How long after the last change automatic reversal stays armed.
+        resolve_after: How long a recovered incident stays open unless a person resolves it.
+        data_rollbacks: Automatic data rollbacks that one release may have.
+        evidence: Counters whose rise since T-0 proves that the release hurts the schema (SQLSTATE by label).
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    signals: tuple[SignalSpec, ...]
+    playbook: Playbook
+    plan: Plan = field(default_factory=Plan)
+    baseline: Span = 10 * MINUTE
+    min_baseline: Span = MINUTE
+    bake: Span = 30 * MINUTE
+    resolve_after: Span = 15 * MINUTE
+    data_rollbacks: int = 1
+    evidence: tuple["SchemaErrors", ...] = ()
+
+
+@dataclass(frozen=True)
+class SchemaErrors:
+    """A counter split by SQLSTATE, and the codes that point at the schema."""
+
+    signal: str
+    label: str = "sqlstate"
+    codes: tuple[str, ...] = ("42703", "42P01", "23502", "22P02")
+    min_count: float = 3.0
+
+
+@dataclass(frozen=True)
+class BaselineEntry:
+    """What one series looked like before T-0.
+
+    Attributes:
+        rate: A counter's rise a second.
+        mean: A gauge's mean; for a check its last value.
+        bounds: Of a distribution, with its cumulative counts over the time.
+    """
+
+    kind: str
+    rate: float = 0.0
+    mean: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    bounds: tuple[float, ...] = ()
+    counts: tuple[float, ...] = ()
+    samples: int = 0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What every series looked like from `since` to T-0 (`until`)."""
+
+    since: Time
+    until: Time
+    entries: Mapping[SignalId, BaselineEntry] = field(default_factory=dict)
+
+
+class StepState(StrEnum):
+    """Where a step is."""
+
+    INTENDED = "intended"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    RESET = "reset"
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What is known of one step of a run."""
+
+    id: str
+    state: StepState
+    intended_at: Time
+    epoch: int
+    attempts: int = 1
+    ended_at: Time | None = None
+    detail: str = ""
+
+
+class RunPhase(StrEnum):
+    """Where a run is."""
+
+    CHOOSING = "choosing"
+    PROPOSED = "proposed"
+    ACTING = "acting"
+    JUDGING = "judging"
+    ENDED = "ended"
+
+
+class RunOutcome(StrEnum):
+    """How a run ended; told apart everywhere."""
+
+    RECOVERED = "recovered"
+    ROLLED_BACK = "rolled back and recovered"
+    NOT_RECOVERED = "rolled back, not recovered"
+    EXHAUSTED = "no rung left, not recovered"
+    STEP_FAILED = "stopped: a step failed"
+    UNKNOWN = "stopped in Unknown"
+    OBSERVED = "observed only"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True)
+class RungRecord:
+    """What became of one rung."""
+
+    rung: RungKind
+    entered_at: Time
+    outcome: str = ""
+    reason: str = ""
+    ended_at: Time | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One climb of the ladder.
+
+    Attributes:
+        position: Index of the rung that is due or under way.
+        approved: Rungs that a person has approved, with who did.
+        judging_since: Samples before this do not count for recovery.
+    """
+
+    id: str
+    playbook: Playbook
+    started_at: Time
+    position: int
+    phase: RunPhase = RunPhase.CHOOSING
+    steps: Mapping[str, StepRecord] = field(default_factory=dict)
+    rungs: tuple[RungRecord, ...] = ()
+    approved: Mapping[RungKind, str] = field(default_factory=dict)
+    proposed_at: Time | None = None
+    escalated: bool = False
+    judging_since: Time | None = None
+    outcome: RunOutcome | None = None
+    ended_at: Time | None = None
+
+    @property
+    def rung(self) -> Rung | None:
+        """The rung that is due or under way."""
+        return self.playbook.rungs[self.position] if self.position < len(self.playbook.rungs) else None
+
+    def step_id(self, step: Step) -> str:
+        """Name of a step's effect; the receipt's key."""
+        rung = self.playbook.rungs[self.position]
+        return f"{self.id}/{rung.kind}/{step.name}"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Nothing new begins."""
+
+    who: str
+    reason: str
+    since: Time
+    until: Time | None = None
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Everything from the first breach or trigger to resolution.
+
+    Attributes:
+        rules: Those whose recovery ends the climb.
+        basis: The strongest basis so far.
+        proof: Positive evidence that the release did it, one sentence each.
+        enters: The lowest rung that can undo what was seen.
+    """
+
+    id: str
+    opened_at: Time
+    rules: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    basis: Basis
+    enters: RungKind
+    manual: bool = False
+    opened_by: str = "watchdog"
+    reason: str = ""
+    proof: Mapping[str, str] = field(default_factory=dict)
+    acknowledged_by: str = ""
+    acknowledged_at: Time | None = None
+    run: Run | None = None
+    hold: Hold | None = None
+    recovered_at: Time | None = None
+    resolved_at: Time | None = None
+    data_touched: bool = False
+
+
+@dataclass(frozen=True)
+class NoticeRecord:
+    """Where an obligation is."""
+
+    notice: Notice
+    intended_at: Time | None = None
+    epoch: int = 0
+    attempts: int = 0
+    text: str = ""
+    outcome: NoticeOutcome | None = None
+    settled_at: Time | None = None
+    late_by: Span = 0
+    detail: str = ""
+    receipt: str = ""
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """A release under watch."""
+
+    release: Release
+    state: ReleaseState
+    t0: Time
+    armed_at: Time | None = None
+    bake_until: Time | None = None
+    baseline: Baseline | None = None
+    baseline_refused: str = ""
+    data_rollbacks: int = 0
+    unarmed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def watched(self) -> bool:
+        """Whether a breach opens an incident."""
+        return self.state in {ReleaseState.APPLYING, ReleaseState.BAKING}
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A literal breach that has not held long enough yet."""
+
+    since: Time
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class ClosedIncident:
+    """What is kept in memory of an incident that is over."""
+
+    id: str
+    opened_at: Time
+    resolved_at: Time
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Settings and state. The state is the fold of the guard's events, so it is the same after a restart."""
+
+    settings: GuardSettings
+    epoch: int = 0
+    holder: str = ""
+    release: ReleaseRecord | None = None
+    pending: Mapping[str, Pending] = field(default_factory=dict)
+    incident: Incident | None = None
+    incidents: int = 0
+    notices: Mapping[str, NoticeRecord] = field(default_factory=dict)
+    owed: int = 0
+    frozen: Hold | None = None
+    closed: tuple[ClosedIncident, ...] = ()
+
+    @property
+    def autonomy(self) -> Autonomy:
+        """The strongest autonomy of any rung."""
+        order = list(Autonomy)
+        return max((rung.autonomy for rung in self.settings.playbook.rungs), key=order.index, default=Autonomy.OBSERVE)

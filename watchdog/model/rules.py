@@ -1,0 +1,165 @@
+"""Rules: a condition over signals, how long it must hold, and the rung that it enters at."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from watchdog.model.signals import Selector
+from watchdog.model.time import MINUTE, SECOND, Span
+
+
+class Mode(StrEnum):
+    """How a rule is read: as written, by the test of its confidence, or whichever comes first."""
+
+    LITERAL = "literal"
+    CONFIDENT = "confident"
+    EITHER = "either"
+
+
+class Severity(StrEnum):
+    """How loud a breach is."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class RungKind(StrEnum):
+    """The rungs of the ladder, cheapest reversal first."""
+
+    STOP = "stop"
+    FLAG = "flag"
+    CODE = "code"
+    DATA = "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleBase:
+    """What every rule has.
+
+    Attributes:
+        name: Unique within a guard.
+        enters: The lowest rung that can undo what this rule sees.
+        hold: How long the literal reading must hold before it opens an incident.
+        proves: Whether a breach is positive evidence that the release damaged data.
+    """
+
+    name: str
+    enters: RungKind = RungKind.STOP
+    mode: Mode = Mode.EITHER
+    hold: Span = 0
+    severity: Severity = Severity.CRITICAL
+    proves: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confidence:
+    """Parameters of the pooled proportion test (Wilson's score interval, 1927, one-sided).
+
+    Attributes:
+        window: The long window whose lower bound must exceed the threshold.
+        recent: The short window whose lower bound must exceed it too, so that old errors do not act.
+        z: Normal quantile of the bound; 2.326 is 99 %.
+        burstiness: Intra-cluster correlation rho; the sample size is divided by 1 + (m - 1) * rho.
+        min_bad: Fewer bad events than this never suffice.
+    """
+
+    window: Span = 5 * MINUTE
+    recent: Span = MINUTE
+    z: float = 2.326
+    burstiness: float = 0.02
+    min_bad: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioRule(RuleBase):
+    """The share of bad among all is above a ratio (0 to 1)."""
+
+    bad: Selector
+    total: Selector
+    above: float
+    min_samples: int = 20
+    confidence: Confidence = field(default_factory=Confidence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyRule(RuleBase):
+    """A quantile is above a multiple of the baseline's: more than 1 - quantile of requests are slower than that.
+
+    Attributes:
+        floor: Seconds; a threshold below this is raised to it, so that noise around a fast baseline is no breach.
+    """
+
+    of: Selector
+    quantile: float = 0.95
+    times_baseline: float = 2.0
+    floor: float = 0.05
+    min_samples: int = 20
+    confidence: Confidence = field(default_factory=Confidence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountRule(RuleBase):
+    """A counter rises by more than `above` within `per`."""
+
+    of: Selector
+    above: float
+    per: Span = MINUTE
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaugeRule(RuleBase):
+    """A gauge is above or below a level."""
+
+    of: Selector
+    above: float | None = None
+    below: float | None = None
+
+
+class Expect(StrEnum):
+    """What a check must answer."""
+
+    ZERO = "zero"
+    VALUE = "value"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRule(RuleBase):
+    """Integrity checks answer what they must.
+
+    Attributes:
+        of: The checks; one that fails is a breach.
+        expect: No violations, a stated value, or not more than at the baseline.
+        confirm: How many samples in a row must disagree.
+    """
+
+    of: tuple[Selector, ...]
+    expect: Expect = Expect.ZERO
+    value: float = 0.0
+    confirm: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class StallRule(RuleBase):
+    """Requests are in flight and none completes for `after`."""
+
+    in_flight: Selector
+    completed: Selector
+    after: Span = 10 * SECOND
+
+
+Rule: TypeAlias = RatioRule | LatencyRule | CountRule | GaugeRule | CheckRule | StallRule
+
+
+def signals_of(rule: Rule) -> tuple[str, ...]:
+    """The names of the signals that a rule reads."""
+    match rule:
+        case RatioRule():
+            return (rule.bad.signal, rule.total.signal)
+        case CheckRule():
+            return tuple(selector.signal for selector in rule.of)
+        case StallRule():
+            return (rule.in_flight.signal, rule.completed.signal)
+        case LatencyRule() | CountRule() | GaugeRule():
+            return (rule.of.signal,)
