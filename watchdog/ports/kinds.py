@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NewType, Protocol, TypeVar
 
 from watchdog.model.signals import SignalKind
 from watchdog.ports.actions import Action
 from watchdog.ports.clock import Clock
 from watchdog.ports.probes import Probe
 from watchdog.ports.secrets import Secret
+
+Duration = NewType("Duration", int)
+"""An option in nanoseconds; written `250ms`, `30s`, `5m`, `1h`, `3d`."""
+
+Role = NewType("Role", str)
+"""An option that names another target by its role in the guard."""
 
 Options = TypeVar("Options")
 Read = TypeVar("Read")
@@ -105,11 +111,13 @@ class NotifierKind(Generic[Options]):
 
 __all__ = [
     "ActionKind",
+    "Duration",
     "NotifierKind",
     "Options",
     "ProbeKind",
     "Read",
     "Resources",
+    "Role",
     "Script",
     "Secret",
     "Target",
