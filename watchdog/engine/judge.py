@@ -1,0 +1,236 @@
+"""Judging: a rule against windows and baseline. It remembers nothing: the same inputs give the same verdict."""
+
+from watchdog.engine.baseline import histogram_before, level_before, rate_before
+from watchdog.engine.proportion import Bounds, poisson, quantile, slower_than, wilson
+from watchdog.engine.windows import Rise, Windows, absence, levels, rise, spread
+from watchdog.model.guards import Baseline
+from watchdog.model.rules import (
+    CheckRule,
+    Confidence,
+    CountRule,
+    Expect,
+    GaugeRule,
+    LatencyRule,
+    Mode,
+    RatioRule,
+    Rule,
+    StallRule,
+)
+from watchdog.model.signals import Cause, Missing, Selector
+from watchdog.model.time import SECOND, Time, in_seconds, say_span
+from watchdog.model.verdicts import Basis, Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
+
+
+def judge(rule: Rule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:
+    """What a rule says now."""
+    match rule:
+        case RatioRule():
+            return _ratio(rule, windows, now)
+        case LatencyRule():
+            return _latency(rule, windows, baseline, now)
+        case CountRule():
+            return _count(rule, windows, now)
+        case GaugeRule():
+            return _gauge(rule, windows, now)
+        case CheckRule():
+            return _check(rule, windows, baseline, now)
+        case StallRule():
+            return _stall(rule, windows, baseline, now)
+
+
+def unavailable(selector: Selector, windows: Windows, now: Time) -> NoData | ProbeFailed | None:
+    """Why a signal cannot be judged now; None when it is fresh."""
+    gone = absence(windows, selector, now, windows.ages.get(selector.signal, 15 * SECOND))
+    if gone is None:
+        return None
+    if isinstance(gone, Missing):
+        if gone.cause is Cause.PROBE_BROKEN:
+            return ProbeFailed(gone.detail)
+        return NoData(gone.cause, gone.detail or f"{selector}: {gone.cause}")
+    if gone >= now:
+        return NoData(Cause.NOT_YET, f"{selector} has not been read yet")
+    return NoData(Cause.TOO_OLD, f"{selector} was last read {say_span(gone)} ago")
+
+
+def _ratio(rule: RatioRule, windows: Windows, now: Time) -> Verdict:
+    # Only the total has to be fresh: a counter of errors may not exist before the first error.
+    if (gone := unavailable(rule.total, windows, now)) is not None:
+        return gone
+    counts: list[tuple[float, Rise]] = []
+    for length in (rule.confidence.window, rule.confidence.recent):
+        total = rise(windows, rule.total, now - length, now)
+        if total is None:
+            return NoData(Cause.NOT_YET, f"{rule.total}: fewer than two samples in {say_span(length)}")
+        bad = rise(windows, rule.bad, now - length, now)
+        counts.append((bad.amount if bad else 0.0, total))
+    return _share(rule, counts, now, above=rule.above, what=f"{rule.bad} of {rule.total}")
+
+
+def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:
+    if (gone := unavailable(rule.of, windows, now)) is not None:
+        return gone
+    before = histogram_before(baseline, rule.of.signal, rule.of.where) if baseline else None
+    usual = quantile(before, rule.quantile) if before else None
+    if usual is None:
+        return NoData(Cause.NOT_YET, f"{rule.of} has no baseline")
+    limit = max(rule.floor, rule.times_baseline * usual)
+    counts: list[tuple[float, Rise]] = []
+    for length in (rule.confidence.window, rule.confidence.recent):
+        found = spread(windows, rule.of, now - length, now)
+        if found is None:
+            return NoData(Cause.NOT_YET, f"{rule.of}: fewer than two samples in {say_span(length)}")
+        histogram, covered = found
+        counts.append((slower_than(histogram, limit), covered))
+    what = f"{rule.of} slower than {limit:.3g} s (the baseline's p{rule.quantile * 100:g} is {usual:.3g} s)"
+    more = (("limit_seconds", limit), ("baseline_seconds", usual))
+    return _share(rule, counts, now, above=1.0 - rule.quantile, what=what, more=more)
+
+
+def _share(
+    rule: RatioRule | LatencyRule,
+    counts: list[tuple[float, Rise]],
+    now: Time,
+    *,
+    above: float,
+    what: str,
+    more: tuple[tuple[str, float], ...] = (),
+) -> Verdict:
+    """The share test of both ratios and latencies, on the long and on the recent window."""
+    (bad, total), (recent_bad, recent_total) = counts
+    if total.amount <= 0:
+        return NoData(Cause.NO_TRAFFIC, f"{rule.name}: nothing was counted in {say_span(rule.confidence.window)}")
+    long, recent = bound(rule.confidence, bad, total), bound(rule.confidence, recent_bad, recent_total)
+    numbers = (
+        ("bad", bad),
+        ("total", total.amount),
+        ("share", long.share),
+        ("lower", long.lower),
+        ("window_seconds", in_seconds(total.until - total.since)),
+        ("recent_bad", recent_bad),
+        ("recent_total", recent_total.amount),
+        ("recent_share", recent.share),
+        ("recent_lower", recent.lower),
+        ("threshold", above),
+        *more,
+    )
+    sentence = (
+        f"{what}: {recent.share:.1%} in the last {say_span(recent_total.until - recent_total.since)} "
+        f"({recent_bad:.0f} of {recent_total.amount:.0f}), threshold {above:.1%}"
+    )
+    sure = long.lower > above and recent.lower > above and bad >= rule.confidence.min_bad
+    if rule.mode is not Mode.LITERAL and sure:
+        return Breach(Evidence(rule.name, now, sentence, Basis.CONFIDENT, numbers))
+    if rule.mode is Mode.CONFIDENT:
+        return Ok(Evidence(rule.name, now, sentence, Basis.CONFIDENT, numbers))
+    if recent_total.amount < rule.min_samples:
+        return NoData(
+            Cause.NO_TRAFFIC, f"{rule.name}: {recent_total.amount:.0f} counted, {rule.min_samples} are asked for"
+        )
+    kind = Breach if recent.share > above else Ok
+    return kind(Evidence(rule.name, now, sentence, Basis.LITERAL, numbers))
+
+
+def bound(confidence: Confidence, bad: float, total: Rise) -> Bounds:
+    """The share with its bounds, sample size deflated for burstiness."""
+    return wilson(bad, total.amount, z=confidence.z, ticks=total.points, burstiness=confidence.burstiness)
+
+
+def _count(rule: CountRule, windows: Windows, now: Time) -> Verdict:
+    if (gone := unavailable(rule.of, windows, now)) is not None:
+        return gone
+    risen = rise(windows, rule.of, now - rule.per, now)
+    if risen is None:
+        return NoData(Cause.NOT_YET, f"{rule.of}: fewer than two samples in {say_span(rule.per)}")
+    lower, _ = poisson(risen.amount, z=2.326)
+    numbers = (
+        ("count", risen.amount),
+        ("lower", lower),
+        ("window_seconds", in_seconds(risen.until - risen.since)),
+        ("threshold", rule.above),
+    )
+    sentence = (
+        f"{rule.of} rose by {risen.amount:.0f} in {say_span(risen.until - risen.since)}, "
+        f"threshold {rule.above:g} in {say_span(rule.per)}"
+    )
+    if rule.mode is not Mode.LITERAL and lower > rule.above:
+        return Breach(Evidence(rule.name, now, sentence, Basis.CONFIDENT, numbers))
+    over = risen.amount > rule.above and rule.mode is not Mode.CONFIDENT
+    basis = Basis.CONFIDENT if rule.mode is Mode.CONFIDENT else Basis.LITERAL
+    return (Breach if over else Ok)(Evidence(rule.name, now, sentence, basis, numbers))
+
+
+def _gauge(rule: GaugeRule, windows: Windows, now: Time) -> Verdict:
+    if (gone := unavailable(rule.of, windows, now)) is not None:
+        return gone
+    read = levels(windows, rule.of, 0, now)
+    if not read:
+        return NoData(Cause.NOT_YET, f"{rule.of} has only been read at a later time than now")
+    value = read[-1][1]
+    over = rule.above is not None and value > rule.above
+    under = rule.below is not None and value < rule.below
+    edges = [f"at most {rule.above:g}"] if rule.above is not None else []
+    edges += [f"at least {rule.below:g}"] if rule.below is not None else []
+    sentence = f"{rule.of} is {value:g}, expected {' and '.join(edges)}"
+    evidence = Evidence(rule.name, now, sentence, Basis.LITERAL, (("value", value),))
+    return Breach(evidence) if over or under else Ok(evidence)
+
+
+def allowed(rule: CheckRule, of: Selector, baseline: Baseline | None) -> float | None:
+    """How many violations a check may report; None when that depends on a baseline that is not there."""
+    match rule.expect:
+        case Expect.ZERO:
+            return 0.0
+        case Expect.VALUE:
+            return rule.value
+        case Expect.BASELINE:
+            return level_before(baseline, of.signal, of.where) if baseline else None
+
+
+def _check(rule: CheckRule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:
+    fine: list[str] = []
+    numbers: list[tuple[str, float]] = []
+    doubt: NoData | ProbeFailed | None = None
+    for of in rule.of:
+        if (gone := unavailable(of, windows, now)) is not None:
+            doubt = gone if doubt is None or isinstance(gone, ProbeFailed) else doubt
+            continue
+        limit = allowed(rule, of, baseline)
+        if limit is None:
+            doubt = doubt or NoData(Cause.NOT_YET, f"{of} has no baseline")
+            continue
+        last = [value for _, value in levels(windows, of, 0, now)[-rule.confirm :]]
+        if not last:
+            doubt = doubt or NoData(Cause.NOT_YET, f"{of} has only been read at a later time than now")
+            continue
+        wrong = [value != limit if rule.expect is Expect.VALUE else value > limit for value in last]
+        numbers += [(str(of), last[-1]), (f"{of} allowed", limit)]
+        if len(last) == rule.confirm and all(wrong):
+            sentence = f"{of} reports {last[-1]:g} {_violations(last[-1])}, {limit:g} allowed ({rule.expect})"
+            return Breach(Evidence(rule.name, now, sentence, Basis.CONFIDENT, tuple(numbers)))
+        fine.append(f"{of} {last[-1]:g}")
+    if doubt is not None:
+        return doubt
+    return Ok(Evidence(rule.name, now, "checks as they should be: " + ", ".join(fine), Basis.CONFIDENT, tuple(numbers)))
+
+
+def _violations(count: float) -> str:
+    return "violation" if count == 1 else "violations"
+
+
+def _stall(rule: StallRule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:
+    for selector in (rule.in_flight, rule.completed):
+        if (gone := unavailable(selector, windows, now)) is not None:
+            return gone
+    waiting = levels(windows, rule.in_flight, now - rule.after, now)
+    done = rise(windows, rule.completed, now - rule.after, now)
+    if not waiting or done is None or now - min(done.since, waiting[0][0]) < rule.after * 0.8:
+        return NoData(Cause.NOT_YET, f"{rule.name}: not watched for {say_span(rule.after)} yet")
+    usual = rate_before(baseline, rule.completed.signal, rule.completed.where) if baseline else 0.0
+    least = min(value for _, value in waiting)
+    numbers = (("completed", done.amount), ("in_flight_min", least), ("baseline_rate", usual))
+    sentence = (
+        f"{done.amount:.0f} requests completed in {say_span(rule.after)} while at least {least:.0f} were in flight "
+        f"(usually {usual:.1f} a second)"
+    )
+    evidence = Evidence(rule.name, now, sentence, Basis.CONFIDENT, numbers)
+    return Breach(evidence) if done.amount <= 0 and least > 0 else Ok(evidence)

@@ -1,0 +1,130 @@
+"""Judging again after a rung: two-sided, on samples since the rung only, without hold times."""
+
+from watchdog.engine.baseline import histogram_before
+from watchdog.engine.judge import allowed, bound
+from watchdog.engine.proportion import poisson, quantile, slower_than
+from watchdog.engine.windows import Rise, Windows, levels, rise, spread
+from watchdog.model.guards import Baseline
+from watchdog.model.rules import CheckRule, CountRule, GaugeRule, LatencyRule, RatioRule, Rule, StallRule
+from watchdog.model.time import Time, in_seconds, say_span
+from watchdog.model.verdicts import Recheck, Recovery
+
+COUNT_Z = 1.645
+"""95 % one-sided: with a stricter bound a count of zero could not be called recovered within half a minute."""
+
+
+def recheck(rule: Rule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
+    """Whether a rule that opened the incident is well since `since`: yes, no, or not to be told yet."""
+    match rule:
+        case RatioRule():
+            return _ratio(rule, windows, since, now)
+        case LatencyRule():
+            return _latency(rule, windows, baseline, since, now)
+        case CountRule():
+            return _count(rule, windows, since, now)
+        case GaugeRule():
+            return _gauge(rule, windows, since, now)
+        case CheckRule():
+            return _check(rule, windows, baseline, since, now)
+        case StallRule():
+            return _stall(rule, windows, since, now)
+
+
+def overall(checks: tuple[Recheck, ...]) -> Recovery:
+    """Well when every rule is; broken when one is; undecided otherwise."""
+    outcomes = {check.outcome for check in checks}
+    if Recovery.STILL_BROKEN in outcomes:
+        return Recovery.STILL_BROKEN
+    return Recovery.RECOVERED if outcomes == {Recovery.RECOVERED} else Recovery.UNDECIDED
+
+
+def _undecided(rule: Rule, why: str) -> Recheck:
+    return Recheck(rule.name, Recovery.UNDECIDED, why)
+
+
+def _ratio(rule: RatioRule, windows: Windows, since: Time, now: Time) -> Recheck:
+    total = rise(windows, rule.total, since, now, strict=True)
+    if total is None or total.amount <= 0:
+        return _undecided(rule, "no request since")
+    bad = rise(windows, rule.bad, since, now, strict=True)
+    return _share(rule, bad.amount if bad else 0.0, total, rule.above, f"{rule.bad} of {rule.total}")
+
+
+def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
+    before = histogram_before(baseline, rule.of.signal, rule.of.where) if baseline else None
+    usual = quantile(before, rule.quantile) if before else None
+    found = spread(windows, rule.of, since, now, strict=True)
+    if usual is None or found is None or found[0].count <= 0:
+        return _undecided(rule, "no request since")
+    histogram, covered = found
+    limit = max(rule.floor, rule.times_baseline * usual)
+    return _share(rule, slower_than(histogram, limit), covered, 1.0 - rule.quantile, f"slower than {limit:.3g} s")
+
+
+def _share(rule: RatioRule | LatencyRule, bad: float, total: Rise, above: float, what: str) -> Recheck:
+    bounds = bound(rule.confidence, bad, total)
+    sentence = f"{what}: {bad:.0f} of {total.amount:.0f} since ({bounds.share:.1%}, threshold {above:.1%})"
+    if bounds.upper < above:
+        return Recheck(rule.name, Recovery.RECOVERED, sentence)
+    if bounds.lower > above and bad >= rule.confidence.min_bad:
+        return Recheck(rule.name, Recovery.STILL_BROKEN, sentence)
+    return _undecided(rule, sentence)
+
+
+def _count(rule: CountRule, windows: Windows, since: Time, now: Time) -> Recheck:
+    risen = rise(windows, rule.of, since, now, strict=True)
+    if risen is None:
+        return _undecided(rule, "not read since")
+    seconds = in_seconds(risen.until - risen.since)
+    scale = in_seconds(rule.per) / max(seconds, 1e-9)
+    lower, upper = poisson(risen.amount, z=COUNT_Z)
+    sentence = f"{rule.of} rose by {risen.amount:.0f} in {seconds:.0f} s since"
+    if upper * scale <= rule.above:
+        return Recheck(rule.name, Recovery.RECOVERED, sentence)
+    if lower * scale > rule.above:
+        return Recheck(rule.name, Recovery.STILL_BROKEN, sentence)
+    return _undecided(rule, sentence)
+
+
+def _gauge(rule: GaugeRule, windows: Windows, since: Time, now: Time) -> Recheck:
+    read = levels(windows, rule.of, since, now)
+    if not read:
+        return _undecided(rule, "not read since")
+    wrong = [
+        (rule.above is not None and value > rule.above) or (rule.below is not None and value < rule.below)
+        for _, value in read[-2:]
+    ]
+    sentence = f"{rule.of} is {read[-1][1]:g}"
+    if not wrong[-1]:
+        return Recheck(rule.name, Recovery.RECOVERED, sentence)
+    return Recheck(rule.name, Recovery.STILL_BROKEN if len(wrong) == 2 and all(wrong) else Recovery.UNDECIDED, sentence)
+
+
+def _check(rule: CheckRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
+    outcome, said = Recovery.RECOVERED, []
+    for of in rule.of:
+        limit = allowed(rule, of, baseline)
+        last = [value for _, value in levels(windows, of, since, now)[-rule.confirm :]]
+        if limit is None or not last:
+            said.append(f"{of} not read since")
+            outcome = Recovery.UNDECIDED if outcome is Recovery.RECOVERED else outcome
+            continue
+        wrong = [abs(value - limit) > 0 if rule.expect == "value" else value > limit for value in last]
+        if all(wrong) and len(last) == rule.confirm:
+            outcome = Recovery.STILL_BROKEN
+        elif wrong[-1] and outcome is Recovery.RECOVERED:
+            outcome = Recovery.UNDECIDED
+        said.append(f"{of} {last[-1]:g} (allowed {limit:g})")
+    return Recheck(rule.name, outcome, ", ".join(said))
+
+
+def _stall(rule: StallRule, windows: Windows, since: Time, now: Time) -> Recheck:
+    done = rise(windows, rule.completed, since, now, strict=True)
+    if done is None:
+        return _undecided(rule, "not read since")
+    if done.amount > 0:
+        return Recheck(rule.name, Recovery.RECOVERED, f"{done.amount:.0f} requests completed since")
+    waiting = levels(windows, rule.in_flight, since, now)
+    if now - since >= rule.after and waiting and min(value for _, value in waiting) > 0:
+        return Recheck(rule.name, Recovery.STILL_BROKEN, f"nothing completed in {say_span(now - since)}")
+    return _undecided(rule, "nothing completed yet")

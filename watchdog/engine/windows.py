@@ -1,0 +1,252 @@
+"""Windows: the recent samples of every series, ready to be asked for rises and levels.
+
+Counters and distributions are kept twice: as read, and corrected for resets, so that a rise over any stretch is one
+subtraction. A sample that comes late is sorted in; one of an instant that is there already is dropped.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from watchdog.model.signals import Histogram, Labels, Missing, Sample, Selector, SignalKind, SignalSpec
+from watchdog.model.time import MINUTE, SECOND, Span, Time
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesWindow:
+    """One series.
+
+    Attributes:
+        totals: For counters the reset-corrected count, for distributions the corrected cumulative counts (the last
+            one is the number of observations), for others the value, each as a tuple.
+        missing: The newest reading, when it was none.
+    """
+
+    kind: SignalKind
+    times: tuple[Time, ...] = ()
+    raws: tuple[tuple[float, ...], ...] = ()
+    totals: tuple[tuple[float, ...], ...] = ()
+    bounds: tuple[float, ...] = ()
+    missing: Missing | None = None
+    missing_at: Time = 0
+
+    @property
+    def newest(self) -> Time | None:
+        """Time of the newest value."""
+        return self.times[-1] if self.times else None
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Every series of a guard, by signal name and labels.
+
+    Attributes:
+        keep: Older samples are let go; the newest before that is kept, so that a rise has its start.
+        ages: By signal name, how old its newest value may be before there is no data.
+    """
+
+    kinds: Mapping[str, SignalKind]
+    keep: Span = 15 * MINUTE
+    ages: Mapping[str, Span] = field(default_factory=dict)
+    series: Mapping[str, Mapping[Labels, SeriesWindow]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """How far a counter rose.
+
+    Attributes:
+        since: Where the stretch that was really covered begins; at most one interval before the asked start.
+        points: Samples in the stretch, over all series the most.
+    """
+
+    amount: float
+    since: Time
+    until: Time
+    points: int
+
+
+STALE_INTERVALS = 4
+"""A signal whose newest value is older than this many of its intervals has no data."""
+
+
+def empty(signals: Iterable[SignalSpec], keep: Span) -> Windows:
+    """Windows for these signals, with nothing in them."""
+    specs = tuple(signals)
+    return Windows(
+        kinds={spec.name: spec.kind for spec in specs},
+        keep=keep,
+        ages={spec.name: STALE_INTERVALS * spec.every + SECOND for spec in specs},
+    )
+
+
+def observe(windows: Windows, sample: Sample) -> Windows:
+    """The windows with one more sample; a sample of an unknown signal changes nothing."""
+    return observe_all(windows, (sample,))
+
+
+def observe_all(windows: Windows, samples: Iterable[Sample]) -> Windows:
+    """The windows with more samples."""
+    by_name: dict[str, dict[Labels, SeriesWindow]] = {}
+    for sample in samples:
+        kind = windows.kinds.get(sample.signal.name)
+        if kind is None:
+            continue
+        name = sample.signal.name
+        if name not in by_name:
+            by_name[name] = dict(windows.series.get(name, {}))
+        if isinstance(sample.value, Missing):
+            _mark_missing(by_name[name], kind, sample, sample.value)
+        else:
+            series = by_name[name].get(sample.signal.labels, SeriesWindow(kind))
+            by_name[name][sample.signal.labels] = _add(series, sample.at, sample.value, windows.keep)
+    return replace(windows, series={**windows.series, **by_name}) if by_name else windows
+
+
+def _mark_missing(group: dict[Labels, SeriesWindow], kind: SignalKind, sample: Sample, missing: Missing) -> None:
+    """A reading without labels speaks for every series of its signal."""
+    labels = sample.signal.labels
+    for key in list(group) if not labels and group else [labels]:
+        series = group.get(key, SeriesWindow(kind))
+        if sample.at > max(series.missing_at, series.newest or 0):
+            group[key] = replace(series, missing=missing, missing_at=sample.at)
+
+
+def _add(series: SeriesWindow, at: Time, value: float | Histogram, keep: Span) -> SeriesWindow:
+    raw = _raw(series, value)
+    if raw is None:
+        return series
+    bounds = value.bounds if isinstance(value, Histogram) else ()
+    if bounds != series.bounds and series.times:
+        series = SeriesWindow(series.kind, bounds=bounds)
+    late = bool(series.times) and at <= series.times[-1]
+    if late:
+        return _insert(series, at, raw)
+    total = _next_total(series.kind, series.totals[-1] if series.totals else None, _last(series.raws), raw)
+    times, raws, totals = (*series.times, at), (*series.raws, raw), (*series.totals, total)
+    drop = max(0, bisect_right(times, at - keep) - 1)
+    cleared = series.missing if series.missing_at > at else None
+    return SeriesWindow(series.kind, times[drop:], raws[drop:], totals[drop:], bounds, cleared, series.missing_at)
+
+
+def _insert(series: SeriesWindow, at: Time, raw: tuple[float, ...]) -> SeriesWindow:
+    index = bisect_left(series.times, at)
+    if series.times[index] == at or index == 0:
+        return series
+    times = (*series.times[:index], at, *series.times[index:])
+    raws = (*series.raws[:index], raw, *series.raws[index:])
+    totals = [series.totals[0]]
+    for before, after in pairwise(raws):
+        totals.append(_next_total(series.kind, totals[-1], before, after))
+    return replace(series, times=times, raws=raws, totals=tuple(totals))
+
+
+def _raw(series: SeriesWindow, value: float | Histogram) -> tuple[float, ...] | None:
+    numbers = value.counts if isinstance(value, Histogram) else (float(value),)
+    wanted = series.kind is SignalKind.DISTRIBUTION
+    if wanted != isinstance(value, Histogram) or not numbers or not all(map(math.isfinite, numbers)):
+        return None
+    return numbers
+
+
+def _last(raws: tuple[tuple[float, ...], ...]) -> tuple[float, ...] | None:
+    return raws[-1] if raws else None
+
+
+def _next_total(
+    kind: SignalKind, total: tuple[float, ...] | None, before: tuple[float, ...] | None, raw: tuple[float, ...]
+) -> tuple[float, ...]:
+    """A counter that fell has been reset: what it shows now rose since (Prometheus reads counters the same way)."""
+    if kind not in {SignalKind.COUNTER, SignalKind.DISTRIBUTION} or total is None or before is None:
+        return raw
+    if raw[-1] < before[-1]:
+        return tuple(old + new for old, new in zip(total, raw, strict=True))
+    return tuple(old + max(0.0, new - was) for old, new, was in zip(total, raw, before, strict=True))
+
+
+def select(windows: Windows, selector: Selector) -> Iterator[tuple[Labels, SeriesWindow]]:
+    """The series that a selector means."""
+    for labels, series in windows.series.get(selector.signal, {}).items():
+        if selector.matches(labels):
+            yield labels, series
+
+
+def rise(windows: Windows, selector: Selector, since: Time, until: Time, *, strict: bool = False) -> Rise | None:
+    """How far the selected counters rose together from `since` to `until`; None without two samples.
+
+    There is no extrapolation to the edges: the stretch is the one that samples cover, and it is reported. It begins at
+    the last sample before `since`; with `strict` at the first one after, so that nothing earlier is in it.
+    """
+    parts = (_rise_of(series, since, until, strict=strict) for _, series in select(windows, selector))
+    found = [part for part in parts if part is not None]
+    if not found:
+        return None
+    return Rise(
+        amount=sum(part.totals[-1] for part in found),
+        since=min(part.since for part in found),
+        until=max(part.until for part in found),
+        points=max(part.points for part in found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    totals: tuple[float, ...]
+    since: Time
+    until: Time
+    points: int
+
+
+def _rise_of(series: SeriesWindow, since: Time, until: Time, *, strict: bool) -> _Part | None:
+    last = bisect_right(series.times, until) - 1
+    first = bisect_left(series.times, since) if strict else max(0, bisect_right(series.times, since) - 1)
+    if last <= first:
+        return None
+    difference = tuple(new - old for new, old in zip(series.totals[last], series.totals[first], strict=True))
+    return _Part(difference, series.times[first], series.times[last], last - first)
+
+
+def spread(
+    windows: Windows, selector: Selector, since: Time, until: Time, *, strict: bool = False
+) -> tuple[Histogram, Rise] | None:
+    """The distribution of what was observed from `since` to `until`, over all selected series of one shape."""
+    counts: tuple[float, ...] = ()
+    bounds: tuple[float, ...] = ()
+    parts: list[_Part] = []
+    for _, series in select(windows, selector):
+        part = _rise_of(series, since, until, strict=strict)
+        if part is None or (bounds and series.bounds != bounds):
+            continue
+        bounds = series.bounds
+        counts = tuple(map(sum, zip(counts, part.totals, strict=True))) if counts else part.totals
+        parts.append(part)
+    if not parts:
+        return None
+    whole = Rise(counts[-1], min(p.since for p in parts), max(p.until for p in parts), max(p.points for p in parts))
+    return Histogram(bounds, counts, math.nan), whole
+
+
+def levels(windows: Windows, selector: Selector, since: Time, until: Time) -> tuple[tuple[Time, float], ...]:
+    """Values of the selected gauges or checks after `since`, up to `until`, by time; several series are summed."""
+    sums: dict[Time, float] = {}
+    for _, series in select(windows, selector):
+        for index in range(bisect_right(series.times, since), bisect_right(series.times, until)):
+            sums[series.times[index]] = sums.get(series.times[index], 0.0) + series.raws[index][-1]
+    return tuple(sorted(sums.items()))
+
+
+def absence(windows: Windows, selector: Selector, now: Time, max_age: Span) -> Missing | Span | None:
+    """Why there is no fresh value: the probe's own word, the age of the newest value, or None when it is fresh.
+
+    A signal that was never read answers with its whole age, `now`.
+    """
+    newest, missing, missing_at = 0, None, 0
+    for _, series in select(windows, selector):
+        newest = max(newest, series.newest or 0)
+        if series.missing is not None and series.missing_at > missing_at:
+            missing, missing_at = series.missing, series.missing_at
+    if missing is not None and missing_at > newest:
+        return missing
+    return None if newest and now - newest <= max_age else now - newest
