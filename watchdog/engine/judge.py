@@ -17,7 +17,7 @@ from watchdog.model.rules import (
     StallRule,
 )
 from watchdog.model.signals import Cause, Missing, Selector
-from watchdog.model.time import SECOND, Time, in_seconds, say_span
+from watchdog.model.time import SECOND, Span, Time, in_seconds, say_span
 from watchdog.model.verdicts import Basis, Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
 
 
@@ -52,16 +52,21 @@ def unavailable(selector: Selector, windows: Windows, now: Time) -> NoData | Pro
     return NoData(Cause.TOO_OLD, f"{selector} was last read {say_span(gone)} ago")
 
 
+def _recent_rise(windows: Windows, selector: Selector, length: Span, now: Time) -> Rise | None:
+    since = now - length
+    return rise(windows, selector, max(since, windows.floor), now, strict=since < windows.floor)
+
+
 def _ratio(rule: RatioRule, windows: Windows, now: Time) -> Verdict:
     # Only the total has to be fresh: a counter of errors may not exist before the first error.
     if (gone := unavailable(rule.total, windows, now)) is not None:
         return gone
     counts: list[tuple[float, Rise]] = []
     for length in (rule.confidence.window, rule.confidence.recent):
-        total = rise(windows, rule.total, now - length, now)
+        total = _recent_rise(windows, rule.total, length, now)
         if total is None:
             return NoData(Cause.NOT_YET, f"{rule.total}: fewer than two samples in {say_span(length)}")
-        bad = rise(windows, rule.bad, now - length, now)
+        bad = _recent_rise(windows, rule.bad, length, now)
         counts.append((bad.amount if bad else 0.0, total))
     return _share(rule, counts, now, above=rule.above, what=f"{rule.bad} of {rule.total}")
 
@@ -76,7 +81,8 @@ def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, now
     limit = max(rule.floor, rule.times_baseline * usual)
     counts: list[tuple[float, Rise]] = []
     for length in (rule.confidence.window, rule.confidence.recent):
-        found = spread(windows, rule.of, now - length, now)
+        since = now - length
+        found = spread(windows, rule.of, max(since, windows.floor), now, strict=since < windows.floor)
         if found is None:
             return NoData(Cause.NOT_YET, f"{rule.of}: fewer than two samples in {say_span(length)}")
         histogram, covered = found
@@ -138,7 +144,7 @@ def bound(confidence: Confidence, bad: float, total: Rise) -> Bounds:
 def _count(rule: CountRule, windows: Windows, now: Time) -> Verdict:
     if (gone := unavailable(rule.of, windows, now)) is not None:
         return gone
-    risen = rise(windows, rule.of, now - rule.per, now)
+    risen = _recent_rise(windows, rule.of, rule.per, now)
     if risen is None:
         return NoData(Cause.NOT_YET, f"{rule.of}: fewer than two samples in {say_span(rule.per)}")
     lower, _ = poisson(risen.amount, z=2.326)
@@ -162,9 +168,9 @@ def _count(rule: CountRule, windows: Windows, now: Time) -> Verdict:
 def _gauge(rule: GaugeRule, windows: Windows, now: Time) -> Verdict:
     if (gone := unavailable(rule.of, windows, now)) is not None:
         return gone
-    read = levels(windows, rule.of, 0, now)
+    read = levels(windows, rule.of, windows.floor, now)
     if not read:
-        return NoData(Cause.NOT_YET, f"{rule.of} has only been read at a later time than now")
+        return NoData(Cause.NOT_YET, f"{rule.of} has not been read since the last incident")
     value = read[-1][1]
     over = rule.above is not None and value > rule.above
     under = rule.below is not None and value < rule.below
@@ -198,9 +204,9 @@ def _check(rule: CheckRule, windows: Windows, baseline: Baseline | None, now: Ti
         if limit is None:
             doubt = doubt or NoData(Cause.NOT_YET, f"{of} has no baseline")
             continue
-        last = [value for _, value in levels(windows, of, 0, now)[-rule.confirm :]]
+        last = [value for _, value in levels(windows, of, windows.floor, now)[-rule.confirm :]]
         if not last:
-            doubt = doubt or NoData(Cause.NOT_YET, f"{of} has only been read at a later time than now")
+            doubt = doubt or NoData(Cause.NOT_YET, f"{of} has not been read since the last incident")
             continue
         wrong = [value != limit if rule.expect is Expect.VALUE else value > limit for value in last]
         numbers += [(str(of), last[-1]), (f"{of} allowed", limit)]
@@ -222,7 +228,7 @@ def _stall(rule: StallRule, windows: Windows, baseline: Baseline | None, now: Ti
         if (gone := unavailable(selector, windows, now)) is not None:
             return gone
     waiting = levels(windows, rule.in_flight, now - rule.after, now)
-    done = rise(windows, rule.completed, now - rule.after, now)
+    done = _recent_rise(windows, rule.completed, rule.after, now)
     if not waiting or done is None or now - min(done.since, waiting[0][0]) < rule.after * 0.8:
         return NoData(Cause.NOT_YET, f"{rule.name}: not watched for {say_span(rule.after)} yet")
     usual = rate_before(baseline, rule.completed.signal, rule.completed.where) if baseline else 0.0

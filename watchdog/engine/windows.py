@@ -45,11 +45,13 @@ class Windows:
     Attributes:
         keep: Older samples are let go; the newest before that is kept, so that a rise has its start.
         ages: By signal name, how old its newest value may be before there is no data.
+        floor: Judging looks at nothing earlier: it belongs to an incident that is dealt with.
     """
 
     kinds: Mapping[str, SignalKind]
     keep: Span = 15 * MINUTE
     ages: Mapping[str, Span] = field(default_factory=dict)
+    floor: Time = 0
     series: Mapping[str, Mapping[Labels, SeriesWindow]] = field(default_factory=dict)
 
 

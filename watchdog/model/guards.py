@@ -265,7 +265,12 @@ class ClosedIncident:
 
 @dataclass(frozen=True)
 class Guard:
-    """Settings and state. The state is the fold of the guard's events, so it is the same after a restart."""
+    """Settings and state. The state is the fold of the guard's events, so it is the same after a restart.
+
+    Attributes:
+        owed: Notices ever owed; numbers the next one.
+        well_since: Samples before this opened an incident that is dealt with; they open no other.
+    """
 
     settings: GuardSettings
     epoch: int = 0
@@ -277,6 +282,7 @@ class Guard:
     notices: Mapping[str, NoticeRecord] = field(default_factory=dict)
     owed: int = 0
     frozen: Hold | None = None
+    well_since: Time = 0
     closed: tuple[ClosedIncident, ...] = ()
 
     @property

@@ -1,0 +1,121 @@
+"""Admission: whether the rung whose turn it is may act, must ask, or does not apply, and why."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from watchdog.model.guards import Guard, Incident, Run
+from watchdog.model.playbooks import Autonomy, Overrun, Rung
+from watchdog.model.releases import Compatibility, Protection, ReleaseState
+from watchdog.model.rules import RungKind
+from watchdog.model.time import Span, Time, say_span
+from watchdog.model.verdicts import Basis
+
+
+class Admission(StrEnum):
+    """What becomes of a rung."""
+
+    ENTER = "enter"
+    SKIP = "skip"
+    PROPOSE = "propose"
+    OBSERVE = "observe"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An admission with its reason."""
+
+    admission: Admission
+    reason: str = ""
+
+
+def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> Decision:
+    """Whether this rung acts now."""
+    inapplicable = _inapplicable(guard, rung)
+    if inapplicable:
+        return Decision(Admission.SKIP, inapplicable)
+    approver = run.approved.get(rung.kind)
+    if approver:
+        return Decision(Admission.ENTER, f"approved by {approver}")
+    if rung.autonomy is Autonomy.OBSERVE:
+        return Decision(Admission.OBSERVE, "its autonomy is observe")
+    asked_for = incident.manual and incident.enters is rung.kind
+    if rung.autonomy is Autonomy.PROPOSE and not asked_for:
+        return Decision(Admission.PROPOSE, "its autonomy is propose")
+    late = _overrun(guard, incident, rung, now)
+    if late is not None:
+        return late
+    if rung.kind is RungKind.DATA:
+        doubt = _doubt_about_data(guard, incident, asked_for=asked_for)
+        if doubt:
+            return Decision(Admission.PROPOSE, doubt)
+    return Decision(Admission.ENTER, f"asked for: {incident.reason}" if asked_for else "")
+
+
+def _inapplicable(guard: Guard, rung: Rung) -> str:
+    record = guard.release
+    if not rung.steps:
+        return "it has no steps"
+    if record is None:
+        return "no release is known" if rung.kind is not RungKind.STOP else "no release is being applied"
+    release = record.release
+    match rung.kind:
+        case RungKind.STOP if record.state is not ReleaseState.APPLYING:
+            return "nothing is being applied any more"
+        case RungKind.FLAG if not release.flags:
+            return "the release has no feature flag"
+        case RungKind.CODE:
+            return _code_inapplicable(release.old_version, guard)
+        case RungKind.DATA if release.protection is Protection.CODE_ONLY:
+            return "the release was only seen afterwards (protection code-only): its data is never touched"
+        case _:
+            return ""
+
+
+def _code_inapplicable(old_version: str, guard: Guard) -> str:
+    if not old_version:
+        return "no last known good version is named"
+    certificate = guard.release.release.certificate if guard.release else None
+    if certificate is None:
+        return "without a certificate nobody knows whether the old code works on the new schema"
+    if certificate.old_code is Compatibility.INCOMPATIBLE:
+        return f"the rehearsal showed that {old_version} does not work on the new schema"
+    if certificate.old_code is Compatibility.UNKNOWN:
+        return f"the rehearsal could not tell whether {old_version} works on the new schema"
+    return ""
+
+
+def predicted(guard: Guard, rung: Rung) -> Span:
+    """How long a rung is expected to take: measured in the rehearsal for data, else as configured."""
+    certificate = guard.release.release.certificate if guard.release else None
+    if rung.kind is RungKind.DATA and certificate is not None and certificate.measured:
+        return max(rung.predicted, certificate.measured)
+    return rung.predicted
+
+
+def _overrun(guard: Guard, incident: Incident, rung: Rung, now: Time) -> Decision | None:
+    left = incident.opened_at + guard.settings.playbook.budget - now
+    needs = predicted(guard, rung)
+    if needs <= left or rung.on_overrun is Overrun.GO:
+        return None
+    reason = f"it needs about {say_span(needs)}, {say_span(max(0, left))} of the budget are left"
+    return Decision(Admission.SKIP if rung.on_overrun is Overrun.SKIP else Admission.PROPOSE, reason)
+
+
+def _doubt_about_data(guard: Guard, incident: Incident, *, asked_for: bool) -> str:
+    """Why data waits for a person; empty when it may act."""
+    record = guard.release
+    if record is None:
+        return "no release is known"
+    certificate = record.release.certificate
+    if certificate is None or not certificate.restored:
+        return "no valid certificate: this rollback was never shown to restore schema and data"
+    if asked_for:
+        return ""
+    if record.data_rollbacks >= guard.settings.data_rollbacks:
+        return f"the breaker is open: this release has had {record.data_rollbacks} data rollback already"
+    if not incident.proof:
+        return "there is no positive evidence that the release did it"
+    proven = any(kind.startswith("integrity") for kind in incident.proof)
+    if incident.basis is Basis.LITERAL and not proven:
+        return "the evidence is literal only: the confident test has not agreed"
+    return ""

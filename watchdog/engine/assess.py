@@ -1,0 +1,37 @@
+"""One evaluation: everything the windows say, put together for `decide`."""
+
+from dataclasses import replace
+
+from watchdog.engine.judge import judge
+from watchdog.engine.proof import proof
+from watchdog.engine.recheck import recheck
+from watchdog.engine.windows import Windows
+from watchdog.model.guards import Guard, RunPhase
+from watchdog.model.inputs import Judged
+from watchdog.model.time import Time
+from watchdog.model.verdicts import Recheck
+
+
+def assess(guard: Guard, windows: Windows, now: Time) -> Judged:
+    """Judges every rule; while a rung's recovery is open, judges the incident's rules since that rung as well."""
+    release = guard.release
+    baseline = release.baseline if release is not None else None
+    floored = replace(windows, floor=guard.well_since) if guard.well_since else windows
+    rules = guard.settings.rules
+    verdicts = {rule.name: judge(rule, floored, baseline, now) for rule in rules}
+    found: dict[str, str] = {}
+    if release is not None and release.watched:
+        found = proof(windows, rules, verdicts, guard.settings.evidence, max(release.t0, guard.well_since), now)
+    return Judged(verdicts, rechecks=_rechecks(guard, windows, now), proof=found)
+
+
+def _rechecks(guard: Guard, windows: Windows, now: Time) -> tuple[Recheck, ...]:
+    incident = guard.incident
+    run = incident.run if incident is not None else None
+    if incident is None or run is None or run.phase is not RunPhase.JUDGING or run.judging_since is None:
+        return ()
+    since = run.judging_since
+    baseline = guard.release.baseline if guard.release is not None else None
+    return tuple(
+        recheck(rule, windows, baseline, since, now) for rule in guard.settings.rules if rule.name in incident.rules
+    )

@@ -1,0 +1,187 @@
+"""Deciding: what an input means for a guard. Pure; what follows from the state by itself is in `progress`."""
+
+from collections.abc import Iterator, Mapping
+
+from watchdog.engine.decide_person import decide_person, next_incident
+from watchdog.engine.decide_release import decide_release
+from watchdog.engine.evolve import evolve
+from watchdog.engine.notices import owe
+from watchdog.engine.progress import progress
+from watchdog.model import events as ev
+from watchdog.model import inputs
+from watchdog.model.communication import NoticeOutcome
+from watchdog.model.guards import Guard, Incident, Pending, RunPhase, StepState
+from watchdog.model.rules import Rule, RungKind
+from watchdog.model.time import Time
+from watchdog.model.verdicts import Basis, Breach, Evidence, Ok, Verdict
+
+MAX_STEPS = 200
+"""More events than this from one input mean that the engine runs in a circle."""
+
+
+def decide(guard: Guard, given: inputs.Input, now: Time) -> tuple[ev.Event, ...]:
+    """Events that an input brings about, with everything that follows at once.
+
+    Raises:
+        RefusedError: The input is a person's and cannot be followed.
+    """
+    events: list[ev.Event] = []
+
+    def take(new: Iterator[ev.Event]) -> None:
+        nonlocal guard
+        for event in new:
+            events.append(event)
+            guard = evolve(guard, event, now)
+            for notice in owe(guard, event, now):
+                events.append(notice)
+                guard = evolve(guard, notice, now)
+
+    take(_directly(guard, given, now))
+    judged = given if isinstance(given, inputs.Judged) else None
+    while (following := progress(guard, judged, now)) is not None:
+        take(iter((following,)))
+        if len(events) > MAX_STEPS:
+            raise AssertionError(f"no end of events for {given!r}: {events[-3:]!r}")
+    return tuple(events)
+
+
+def _directly(guard: Guard, given: inputs.Input, now: Time) -> Iterator[ev.Event]:
+    match given:
+        case inputs.Claim(epoch, holder):
+            yield ev.EpochClaimed(epoch, holder)
+        case inputs.Gap(by):
+            if guard.pending:
+                yield ev.PendingShifted(by)
+        case inputs.ClockStep(by):
+            yield ev.ClockStepped(by)
+        case inputs.Judged():
+            yield from _judged(guard, given, now)
+        case inputs.StartRelease() | inputs.Arm() | inputs.Settle() | inputs.Disarm():
+            yield from decide_release(guard, given, now)
+        case inputs.BeginStep() | inputs.StepDone() | inputs.StepNotApplied() | inputs.StepCannotTell():
+            yield from _step(guard, given)
+        case inputs.BeginNotice() | inputs.NoticeDone():
+            yield from _notice(guard, given, now)
+        case inputs.Tick():
+            return
+        case _:
+            yield from decide_person(guard, given, now)
+
+
+def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event]:
+    release = guard.release
+    if release is None or not release.watched:
+        yield from (ev.PendingEnded(rule) for rule in guard.pending)
+        return
+    unarmed = set(release.unarmed)
+    for rule in guard.settings.rules:
+        verdict = judged.verdicts.get(rule.name)
+        if verdict is None:
+            continue
+        if rule.name in unarmed:
+            if isinstance(verdict, Ok):
+                yield ev.RuleArmed(rule.name)
+            continue
+        yield from _pending(guard.pending.get(rule.name), rule, verdict, now)
+    breaches = list(_breaches(guard, judged.verdicts, unarmed, now))
+    incident = guard.incident if guard.incident is not None and guard.incident.resolved_at is None else None
+    if incident is not None and incident.recovered_at is None:
+        yield from _join(incident, breaches)
+        yield from _new_proof(incident.proof, judged)
+    elif breaches:
+        if incident is not None:
+            yield ev.Resolved("watchdog", "it had recovered and is in breach again")
+        yield _open(guard, breaches, now)
+        yield from _new_proof({}, judged)
+
+
+def _new_proof(known: Mapping[str, str], judged: inputs.Judged) -> Iterator[ev.Event]:
+    return (ev.ProofFound(kind, sentence) for kind, sentence in judged.proof.items() if kind not in known)
+
+
+def _pending(pending: Pending | None, rule: Rule, verdict: Verdict, now: Time) -> Iterator[ev.Event]:
+    """No data neither begins nor ends a pending breach: it is neither good nor bad news."""
+    if isinstance(verdict, Breach) and pending is None and rule.hold:
+        yield ev.PendingBegan(rule.name, now, verdict.evidence)
+    elif isinstance(verdict, Ok) and pending is not None:
+        yield ev.PendingEnded(rule.name)
+
+
+def acts(rule: Rule, verdict: Verdict | None, pending: Pending | None, now: Time) -> Evidence | None:
+    """The evidence of a breach that may open an incident now: a confident one, or a literal one that has held."""
+    if not isinstance(verdict, Breach):
+        return None
+    if verdict.evidence.basis is Basis.CONFIDENT or not rule.hold:
+        return verdict.evidence
+    return verdict.evidence if pending is not None and now - pending.since >= rule.hold else None
+
+
+def _breaches(
+    guard: Guard, verdicts: Mapping[str, Verdict], unarmed: set[str], now: Time
+) -> Iterator[tuple[Rule, Evidence]]:
+    for rule in guard.settings.rules:
+        evidence = acts(rule, verdicts.get(rule.name), guard.pending.get(rule.name), now)
+        if evidence is not None and rule.name not in unarmed:
+            yield rule, evidence
+
+
+def _open(guard: Guard, found: list[tuple[Rule, Evidence]], now: Time) -> ev.Event:
+    firm = any(evidence.basis is Basis.CONFIDENT for _, evidence in found)
+    return ev.IncidentOpened(
+        incident=next_incident(guard),
+        opened_at=now,
+        rules=tuple(rule.name for rule, _ in found),
+        evidence=tuple(evidence for _, evidence in found),
+        basis=Basis.CONFIDENT if firm else Basis.LITERAL,
+        enters=max((rule.enters for rule, _ in found), key=list(RungKind).index),
+    )
+
+
+def _join(incident: Incident, found: list[tuple[Rule, Evidence]]) -> Iterator[ev.Event]:
+    """Further breaches belong to the open incident; a firmer basis of a known one is recorded once."""
+    firm = incident.basis is not Basis.LITERAL
+    for rule, evidence in found:
+        firmer = not firm and evidence.basis is Basis.CONFIDENT
+        if rule.name not in incident.rules or firmer:
+            yield ev.RuleJoined(rule.name, evidence, rule.enters)
+            firm = firm or firmer
+
+
+def _step(
+    guard: Guard,
+    given: inputs.BeginStep | inputs.StepDone | inputs.StepNotApplied | inputs.StepCannotTell,
+) -> Iterator[ev.Event]:
+    run = guard.incident.run if guard.incident else None
+    record = run.steps.get(given.step) if run else None
+    if isinstance(given, inputs.BeginStep):
+        fresh = record is None or record.state is StepState.RESET
+        if fresh and run is not None and run.phase is RunPhase.ACTING and _may_act(guard):
+            yield ev.StepIntended(given.step, guard.epoch)
+        return
+    if record is None or record.state is not StepState.INTENDED:
+        return
+    match given:
+        case inputs.StepDone(step, detail):
+            yield ev.StepSucceeded(step, detail)
+        case inputs.StepNotApplied(step, error) if error:
+            yield ev.StepFailed(step, error)
+        case inputs.StepNotApplied(step):
+            yield ev.StepReset(step)
+        case inputs.StepCannotTell(step, error):
+            yield ev.StepUnknown(step, error)
+
+
+def _may_act(guard: Guard) -> bool:
+    held = guard.incident is not None and guard.incident.hold is not None
+    return guard.frozen is None and not held
+
+
+def _notice(guard: Guard, given: inputs.BeginNotice | inputs.NoticeDone, now: Time) -> Iterator[ev.Event]:
+    record = guard.notices.get(given.notice)
+    if record is None or record.outcome is not None:
+        return
+    if isinstance(given, inputs.BeginNotice):
+        yield ev.NoticeIntended(given.notice, given.text, guard.epoch)
+    else:
+        late = max(0, now - record.notice.due_at) if given.outcome is NoticeOutcome.SENT else 0
+        yield ev.NoticeSettled(given.notice, given.outcome, late, given.detail, given.receipt)

@@ -1,0 +1,61 @@
+"""Deciding on a release: started, armed, settled, disarmed."""
+
+from collections.abc import Iterator
+
+from watchdog.engine.refused import RefusedError
+from watchdog.model import events as ev
+from watchdog.model import inputs
+from watchdog.model.guards import Guard, ReleaseRecord
+from watchdog.model.releases import ReleaseState
+from watchdog.model.time import Time
+from watchdog.model.verdicts import Breach
+
+
+def decide_release(
+    guard: Guard, given: inputs.StartRelease | inputs.Arm | inputs.Settle | inputs.Disarm, now: Time
+) -> Iterator[ev.Event]:
+    """Events of what a pipeline or a person says of a release.
+
+    Raises:
+        RefusedError: The release is not in a state for it.
+    """
+    record = guard.release
+    if isinstance(given, inputs.StartRelease):
+        yield from _start(guard, given)
+        return
+    if record is None:
+        raise RefusedError(f"guard {guard.settings.name} has no release: start one with `watchdog release start`")
+    match given:
+        case inputs.Arm():
+            _expect(record, "armed", ReleaseState.APPLYING)
+            yield ev.Armed(now + guard.settings.bake)
+        case inputs.Settle(who):
+            _expect(record, "settled", ReleaseState.REVERSIBLE)
+            yield ev.Settled(who)
+        case inputs.Disarm(who, reason):
+            _expect(record, "disarmed", ReleaseState.APPLYING, ReleaseState.BAKING, ReleaseState.REVERSIBLE)
+            yield ev.Disarmed(who, reason)
+
+
+def _expect(record: ReleaseRecord, verb: str, *states: ReleaseState) -> None:
+    if record.state not in states:
+        wanted = " or ".join(states)
+        raise RefusedError(f"release {record.release.id} is {record.state}; only one that is {wanted} can be {verb}")
+
+
+def _start(guard: Guard, given: inputs.StartRelease) -> Iterator[ev.Event]:
+    record = guard.release
+    if record is not None and record.watched:
+        raise RefusedError(
+            f"release {record.release.id} is still {record.state}: settle or disarm it before starting another"
+        )
+    if guard.incident is not None and guard.incident.resolved_at is None:
+        raise RefusedError(f"incident {guard.incident.id} is open: resolve it before starting a release")
+    yield ev.ReleaseStarted(given.release)
+    if given.baseline is None:
+        yield ev.BaselineRefused(given.refusal)
+    else:
+        yield ev.BaselineFrozen(given.baseline)
+    for name, verdict in given.verdicts.items():
+        if isinstance(verdict, Breach):
+            yield ev.RuleUnarmed(name, verdict.evidence)
