@@ -6,6 +6,9 @@ from watchdog.model.guards import Guard, Incident, Run, RunPhase, StepRecord, St
 from watchdog.model.playbooks import Rung, Step
 from watchdog.model.time import SECOND, Span, Time
 
+PATIENCE: Span = 2 * SECOND
+"""A rung's undecided recovery waits this much longer for one more evaluation."""
+
 GRACE: Span = 20 * SECOND
 """How long cancelling and verifying a step may take beyond its timeout before somebody is paged."""
 
@@ -70,15 +73,15 @@ def ended_badly(run: Run) -> StepRecord | None:
     return None
 
 
-def wake_at(guard: Guard) -> Time | None:
-    """When time alone makes something due next; None when only an input can."""
+def wake_at(guard: Guard, after: Time) -> Time | None:
+    """When time alone makes something due next, later than `after`; None when only an input can."""
     times: list[Time] = [one.notice.due_at for one in unsettled(guard)]
     incident = guard.incident
     if incident is not None and incident.resolved_at is None:
         times += _incident_times(guard, incident)
     if guard.release is not None and guard.release.watched and guard.release.bake_until is not None:
         times.append(guard.release.bake_until)
-    return min(times, default=None)
+    return min((time for time in times if time > after), default=None)
 
 
 def _incident_times(guard: Guard, incident: Incident) -> list[Time]:
@@ -97,5 +100,5 @@ def _incident_times(guard: Guard, incident: Incident) -> list[Time]:
     if run.phase is RunPhase.PROPOSED and run.proposed_at is not None and not run.escalated:
         times.append(run.proposed_at + run.rung.propose_deadline)
     if run.phase is RunPhase.JUDGING and run.judging_since is not None:
-        times.append(run.judging_since + run.rung.undecided_after)
+        times += [run.judging_since + run.rung.undecided_after, run.judging_since + run.rung.undecided_after + PATIENCE]
     return times

@@ -1,7 +1,7 @@
 """Progress: the next event that follows from a guard's state by itself, one at a time."""
 
 from watchdog.engine.admission import Admission, admit, predicted
-from watchdog.engine.due import ended_badly, next_step
+from watchdog.engine.due import PATIENCE, ended_badly, next_step
 from watchdog.engine.evolve import unsettled
 from watchdog.engine.recheck import overall
 from watchdog.model import events as ev
@@ -10,7 +10,7 @@ from watchdog.model.guards import Guard, Incident, NoticeRecord, Run, RunOutcome
 from watchdog.model.inputs import Judged
 from watchdog.model.playbooks import OnFailure, Rung
 from watchdog.model.releases import ReleaseState
-from watchdog.model.time import SECOND, Time, say_span
+from watchdog.model.time import Time, say_span
 from watchdog.model.verdicts import Recovery
 
 
@@ -165,7 +165,7 @@ def _judging(run: Run, judged: Judged | None, now: Time) -> ev.Event | None:
     if now < since + rung.undecided_after:
         return None
     # A timer may come just before the reading that decides; wait for one more evaluation.
-    if judged is None and now < since + rung.undecided_after + 2 * SECOND:
+    if judged is None and now < since + rung.undecided_after + PATIENCE:
         return None
     reason = f"undecided for {say_span(rung.undecided_after)}, which counts as not recovered"
     return ev.RungJudged(rung.kind, Recovery.UNDECIDED, checks, reason)

@@ -1,0 +1,253 @@
+"""The daemon: every guard's actor, observer, executor and sender, under one supervisor."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from watchdog.engine.refused import RefusedError
+from watchdog.model.commands import Cancel, Command, Execute, Reconcile, Send, Verify
+from watchdog.model.events import Event, Stored
+from watchdog.model.guards import Guard, GuardSettings
+from watchdog.model.inputs import Acknowledge, Approve, Deny, Freeze, Input, ReleaseHold, Resolve, SetHold, Unfreeze
+from watchdog.model.playbooks import Step
+from watchdog.model.releases import Release
+from watchdog.model.time import Span, Time
+from watchdog.model.verdicts import Verdict
+from watchdog.ports.actions import Action
+from watchdog.ports.clock import Clock
+from watchdog.ports.control import UnknownGuardError
+from watchdog.ports.errors import WatchdogError
+from watchdog.ports.journal import Journal
+from watchdog.ports.kinds import Target
+from watchdog.ports.leases import FreezeSwitch, Lease
+from watchdog.ports.notifiers import Notifier
+from watchdog.ports.samples import SampleStore
+from watchdog.runtime.actor import Actor
+from watchdog.runtime.executor import Executor
+from watchdog.runtime.observer import Observer, WatchedProbe
+from watchdog.runtime.sender import Channel, Sender
+from watchdog.runtime.supervisor import Supervisor
+from watchdog.runtime.ticker import Ticker
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS = 25.0
+"""How long a stopping daemon waits for the step under way before it parks it."""
+
+
+@dataclass(frozen=True)
+class GuardParts:
+    """What the composition root makes for one guard."""
+
+    settings: GuardSettings
+    probes: tuple[WatchedProbe, ...]
+    build: Callable[[Step], Action]
+
+
+@dataclass(frozen=True)
+class DaemonParts:
+    """What the composition root makes for the daemon."""
+
+    clock: Clock
+    holder: str
+    journal: Journal
+    samples: SampleStore
+    lease: Lease
+    switch: FreezeSwitch
+    guards: tuple[GuardParts, ...]
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    notifiers: Sequence[Notifier] = ()
+    targets: Sequence[Target] = ()
+
+
+class GuardRuntime:
+    """One guard at work."""
+
+    def __init__(self, parts: DaemonParts, guard: GuardParts) -> None:
+        self.name = guard.settings.name
+        self.actor = Actor(guard.settings, parts.journal, parts.clock, parts.holder, self._reconcile)
+        self.executor = Executor(self.actor, parts.clock, guard.build, self._braked)
+        self.sender = Sender(self.actor, parts.clock, parts.channels)
+        self.observer = Observer(self.actor, parts.clock, parts.samples, guard.probes)
+        self._switch = parts.switch
+
+    def _reconcile(self, guard: Guard, commands: frozenset[Command]) -> None:
+        self.executor.reconcile(frozenset(one for one in commands if isinstance(one, (Execute, Verify, Cancel))))
+        self.sender.reconcile(frozenset(one for one in commands if isinstance(one, (Send, Reconcile))))
+
+    def _braked(self) -> bool:
+        return self._switch.frozen(self.name) is not None
+
+    async def tick(self) -> None:
+        """Follows the freeze switch, then evaluates."""
+        frozen = self._switch.frozen(self.name)
+        known = self.actor.guard.frozen
+        if frozen is not None and known is None:
+            self.actor.tell(Freeze(*frozen))
+        elif frozen is None and known is not None:
+            self.actor.tell(Unfreeze("whoever took the freeze file away"))
+        await self.observer.evaluate()
+
+
+class Daemon:
+    """Watches every guard until it is stopped. Implements `ports.control.Control`."""
+
+    def __init__(self, parts: DaemonParts) -> None:
+        self._parts = parts
+        self._guards = {guard.settings.name: GuardRuntime(parts, guard) for guard in parts.guards}
+        self._supervisor = Supervisor(parts.clock)
+        self._ticker = Ticker(parts.clock)
+        self._watching = False
+
+    async def start(self) -> None:
+        """Takes the lease and every guard over, and begins to watch.
+
+        Raises:
+            JournalHeldError: Another process has the journal.
+            JournalError: It cannot be read.
+        """
+        await self._parts.lease.acquire()
+        for runtime in self._guards.values():
+            await runtime.observer.restore()
+            await runtime.actor.claim()
+            self._supervisor.keep(f"guard {runtime.name}", runtime.actor.run)
+            self._schedule(runtime)
+        for number, notifier in enumerate(self._parts.notifiers):
+            await notifier.start(self.hear)
+            log.info("listening for answers", notifier=type(notifier).__name__, number=number)
+        self._supervisor.keep("ticker", self._ticker.run)
+        self._watching = True
+
+    def _schedule(self, runtime: GuardRuntime) -> None:
+        for watched in runtime.observer.probes:
+
+            async def read(runtime: GuardRuntime = runtime, watched: WatchedProbe = watched) -> None:
+                await runtime.observer.read(watched)
+
+            self._ticker.every(f"{runtime.name}/{watched.name}", watched.every, read)
+        self._ticker.every(f"{runtime.name}/evaluate", runtime.observer.every, runtime.tick)
+
+    async def stop(self) -> None:
+        """Finishes the step under way, or parks it; then lets go of everything."""
+        self._watching = False
+        for runtime in self._guards.values():
+            if not await runtime.executor.drain(DRAIN_SECONDS):
+                log.warning("a step is parked; it is verified at the next start", guard=runtime.name)
+            await runtime.executor.stop()
+            await runtime.sender.stop()
+        await self._supervisor.stop()
+        for notifier in self._parts.notifiers:
+            await notifier.close()
+        for target in self._parts.targets:
+            await target.close()
+        await self._parts.samples.close()
+        await self._parts.journal.close()
+        await self._parts.lease.release()
+
+    def guards(self) -> Sequence[str]:
+        """Names of all guards."""
+        return tuple(self._guards)
+
+    def _runtime(self, name: str) -> GuardRuntime:
+        if name not in self._guards:
+            raise UnknownGuardError(f"no guard {name!r}; there are: {', '.join(self._guards)}")
+        return self._guards[name]
+
+    def guard(self, name: str) -> Guard:
+        """A guard as it stands."""
+        return self._runtime(name).actor.guard
+
+    def verdicts(self, name: str) -> Mapping[str, Verdict]:
+        """The latest verdict of each of a guard's rules."""
+        return self._runtime(name).observer.verdicts
+
+    async def say(self, name: str, given: Input) -> tuple[Event, ...]:
+        """Hands an input to a guard and waits until its events are in the journal."""
+        return await self._runtime(name).actor.ask(given)
+
+    async def start_release(self, name: str, release: Release) -> tuple[Event, ...]:
+        """Freezes the baseline and starts a release."""
+        return await self._runtime(name).observer.start_release(release)
+
+    async def events(self, name: str, after: int = 0) -> Sequence[Stored]:
+        """A guard's journal behind a number."""
+        self._runtime(name)
+        return await self._parts.journal.read(name, after)
+
+    async def hear(self, name: str, given: Input) -> str:
+        """Takes a person's answer from a notifier; says in one sentence what became of it."""
+        try:
+            await self.say(name, given)
+        except (RefusedError, UnknownGuardError, WatchdogError) as error:
+            return f"Not done: {error}"
+        return _thanks(given)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether every guard is being watched, and what is missing."""
+        if not self._watching:
+            return False, "starting"
+        for runtime in self._guards.values():
+            if runtime.actor.fenced:
+                return False, f"guard {runtime.name} is held by another process"
+            if runtime.actor.journal_full:
+                return False, "the journal has no room: no new run can start"
+            if not runtime.observer.verdicts:
+                return False, f"guard {runtime.name} has not been judged yet"
+        return True, "watching"
+
+    def now(self) -> Time:
+        """The daemon's time."""
+        return self._parts.clock.now()
+
+    def gauges(self) -> "Health":
+        """The daemon's own health."""
+        runtimes = self._guards.values()
+        return Health(
+            tick_lag={one.name: one.observer.tick_lag for one in runtimes},
+            probe_seconds={
+                (one.name, probe): took for one in runtimes for probe, took in one.observer.probe_seconds.items()
+            },
+            probe_failures={
+                (one.name, probe): count for one in runtimes for probe, count in one.observer.probe_failures.items()
+            },
+            append_seconds=max((one.actor.append_seconds for one in runtimes), default=0.0),
+        )
+
+
+@dataclass(frozen=True)
+class Health:
+    """Figures of the daemon itself; see `ports.control.DaemonHealth`."""
+
+    tick_lag: Mapping[str, Span]
+    probe_seconds: Mapping[tuple[str, str], float]
+    probe_failures: Mapping[tuple[str, str], int]
+    append_seconds: float
+
+
+def _thanks(given: Input) -> str:
+    match given:
+        case Acknowledge():
+            return "It is yours now."
+        case Approve():
+            return "Approved."
+        case Deny():
+            return "Denied; the rung is passed over."
+        case SetHold():
+            return "On hold: nothing new begins."
+        case ReleaseHold():
+            return "It goes on."
+        case Resolve():
+            return "Resolved."
+        case _:
+            return "Done."
+
+
+async def run_until(daemon: Daemon, stop: asyncio.Event) -> None:
+    """Runs a daemon until `stop` is set; always lets go of what it took."""
+    try:
+        await daemon.start()
+        await stop.wait()
+    finally:
+        await daemon.stop()

@@ -1,0 +1,206 @@
+"""The executor: acts out steps, cancels them at their deadline, and verifies before it says that one failed."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+
+from watchdog.engine.due import GRACE
+from watchdog.model.commands import Cancel, Execute, Verify
+from watchdog.model.events import Event
+from watchdog.model.guards import Guard, StepState
+from watchdog.model.inputs import BeginStep, Input, StepCannotTell, StepDone, StepNotApplied
+from watchdog.model.playbooks import Step
+from watchdog.model.time import SECOND, Time
+from watchdog.ports.actions import Action, Applied, StepContext, Verification
+from watchdog.ports.clock import Clock
+from watchdog.ports.errors import FencedError, StepError, StepUncertainError, TargetError
+
+log = structlog.get_logger(__name__)
+
+
+class Teller(Protocol):
+    """The part of an actor that an executor needs."""
+
+    guard: Guard
+    fenced: bool
+
+    def tell(self, given: Input) -> None: ...
+
+    async def ask(self, given: Input) -> tuple[Event, ...]: ...
+
+
+class Executor:
+    """Runs the step commands of one guard, one task a step."""
+
+    def __init__(
+        self,
+        actor: Teller,
+        clock: Clock,
+        build: Callable[[Step], Action],
+        braked: Callable[[], bool],
+    ) -> None:
+        self._actor = actor
+        self._clock = clock
+        self._build = build
+        self._braked = braked
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def reconcile(self, commands: frozenset[Execute | Verify | Cancel]) -> None:
+        """Starts what is due and not running; a step that is no longer due ends by its own outcome or deadline."""
+        if self._actor.fenced:
+            for task in self._tasks.values():
+                task.cancel()
+            return
+        for command in commands:
+            running = self._tasks.get(command.id)
+            if isinstance(command, Cancel) or (running is not None and not running.done()):
+                continue
+            job = self._execute(command) if isinstance(command, Execute) else self._verify(command)
+            task = asyncio.create_task(job, name=f"step {command.id}")
+            self._tasks[command.id] = task
+            task.add_done_callback(_log_failure)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step is under way."""
+        return any(not task.done() for task in self._tasks.values())
+
+    async def drain(self, grace: float) -> bool:
+        """Waits up to `grace` seconds for the step under way; True when none is left."""
+        running = {task for task in self._tasks.values() if not task.done()}
+        if running:
+            await asyncio.wait(running, timeout=grace)
+        return not self.busy
+
+    async def stop(self) -> None:
+        """Parks what is still under way: its effect is verified by whoever goes on."""
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    def _context(self, command: Execute | Verify, deadline: Time) -> StepContext:
+        guard = self._actor.guard
+        return StepContext(
+            guard=guard.settings.name,
+            run_id=command.id.split("/", 1)[0],
+            step_id=command.id,
+            epoch=command.epoch,
+            deadline=deadline,
+            clock=self._clock,
+            facts=facts(guard),
+        )
+
+    async def _execute(self, command: Execute) -> None:
+        if self._braked():
+            return
+        await self._actor.ask(BeginStep(command.id))
+        run = self._actor.guard.incident.run if self._actor.guard.incident else None
+        record = run.steps.get(command.id) if run else None
+        if record is None or record.state is not StepState.INTENDED or record.epoch != command.epoch:
+            return
+        deadline = record.intended_at + command.step.timeout
+        action = self._build(command.step)
+        context = self._context(command, deadline)
+        outcome = await self._within(action.execute(context), deadline)
+        self._actor.tell(await self._outcome(command, action, outcome))
+
+    async def _within(self, work: Coroutine[Any, Any, Any], deadline: Time) -> "asyncio.Task[Any]":
+        """Lets work run up to a time, then cancels it; the finished task is returned, whatever became of it."""
+        task = asyncio.create_task(work)
+        timer = asyncio.ensure_future(self._clock.sleep(deadline - self._clock.now()))
+        try:
+            await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        finally:
+            timer.cancel()
+        return task
+
+    async def _outcome(self, command: Execute, action: Action, task: "asyncio.Task[Any]") -> Input:
+        if task.cancelled():
+            why = f"cancelled: it took longer than its timeout of {command.step.timeout / SECOND:g} s"
+            return await self._settle(command, action, why)
+        error = task.exception()
+        if error is None:
+            return StepDone(command.id, task.result())
+        if isinstance(error, StepError):
+            return StepNotApplied(command.id, str(error))
+        if isinstance(error, FencedError):
+            raise error
+        if not isinstance(error, (StepUncertainError, TargetError)):
+            log.error("an action raised an error that it does not declare", step=command.id, exc_info=error)
+        return await self._settle(command, action, str(error) or type(error).__name__)
+
+    async def _settle(self, command: Execute | Verify, action: Action, why: str) -> Input:
+        """The verified outcome of a step that did not say one."""
+        found = await self._ask_target(command, action)
+        match found.applied:
+            case Applied.YES:
+                return StepDone(command.id, found.detail)
+            case Applied.NO:
+                return StepNotApplied(command.id, f"{why}; verified: {found.detail or 'its effect is not there'}")
+            case Applied.CANNOT_TELL:
+                return StepCannotTell(command.id, f"{why}; {found.detail}")
+
+    async def _verify(self, command: Verify) -> None:
+        action = self._build(command.step)
+        found = await self._ask_target(command, action)
+        match found.applied:
+            case Applied.YES:
+                self._actor.tell(StepDone(command.id, found.detail or "found done after a restart"))
+            case Applied.NO:
+                self._actor.tell(StepNotApplied(command.id))
+            case Applied.CANNOT_TELL:
+                self._actor.tell(StepCannotTell(command.id, found.detail))
+
+    async def _ask_target(self, command: Execute | Verify, action: Action) -> Verification:
+        """Verifies, again and again while the target does not answer, up to the step's timeout and a grace."""
+        deadline = self._clock.now() + command.step.timeout + GRACE
+        pause = SECOND // 4
+        while True:
+            task = await self._within(action.verify(self._context(command, deadline)), deadline)
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, FencedError):
+                raise error
+            if not task.cancelled() and error is None:
+                found: Verification = task.result()
+                return found
+            why = str(error) if error is not None else "the target did not answer in time"
+            retryable = isinstance(error, TargetError) and error.retryable
+            if not retryable or self._clock.now() + pause >= deadline:
+                return Verification(Applied.CANNOT_TELL, f"it cannot be verified: {why}")
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, 5 * SECOND)
+
+
+def facts(guard: Guard) -> Mapping[str, str]:
+    """What steps may know of the release."""
+    record = guard.release
+    known = {"incident": guard.incident.id if guard.incident else ""}
+    if record is not None:
+        known |= {
+            "release": record.release.id,
+            "old_version": record.release.old_version,
+            "new_version": record.release.new_version,
+            "flags": ",".join(record.release.flags),
+            "t0": _iso(record.t0),
+        }
+    return known
+
+
+def _iso(at: Time) -> str:
+    return datetime.fromtimestamp(at / SECOND, UTC).isoformat()
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a step's task failed; the step stays as it is in the journal", task=task.get_name(), exc_info=error)

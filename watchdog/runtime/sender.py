@@ -1,0 +1,146 @@
+"""The sender: says notices once each, in order within a channel, and looks before it says one again."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from watchdog.engine.wording import render
+from watchdog.model.commands import Reconcile, Send
+from watchdog.model.communication import NoticeOutcome
+from watchdog.model.guards import Guard, NoticeRecord, RunPhase
+from watchdog.model.inputs import BeginNotice, NoticeDone
+from watchdog.model.time import MINUTE, SECOND, Span
+from watchdog.ports.clock import Clock
+from watchdog.ports.errors import NotifyError
+from watchdog.ports.notifiers import Message, Notifier
+from watchdog.runtime.executor import Teller
+
+log = structlog.get_logger(__name__)
+
+GIVE_UP_AFTER: Span = 30 * MINUTE
+MAX_PAUSE: Span = 30 * SECOND
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A configured channel: who says it, and where."""
+
+    notifier: Notifier
+    to: str
+
+
+class Sender:
+    """Sends the notices of one guard: one task a channel, so that order holds and a slow channel delays no other."""
+
+    def __init__(self, actor: Teller, clock: Clock, channels: Mapping[str, Channel]) -> None:
+        self._actor = actor
+        self._clock = clock
+        self._channels = channels
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def reconcile(self, commands: frozenset[Send | Reconcile]) -> None:
+        """Starts a task for every channel that owes something and has none."""
+        if self._actor.fenced:
+            return
+        for name in {self._record(command).notice.channel for command in commands}:
+            running = self._tasks.get(name)
+            if running is None or running.done():
+                task = asyncio.create_task(self._work(name), name=f"channel {name}")
+                self._tasks[name] = task
+                task.add_done_callback(_log_failure)
+
+    def _record(self, command: Send | Reconcile) -> NoticeRecord:
+        return self._actor.guard.notices[command.notice]
+
+    async def stop(self) -> None:
+        """Stops sending; what was under way is looked up by whoever goes on."""
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    def _next(self, channel: str) -> NoticeRecord | None:
+        now = self._clock.now()
+        due = [
+            record
+            for record in self._actor.guard.notices.values()
+            if record.outcome is None and record.notice.channel == channel and record.notice.due_at <= now
+        ]
+        return min(due, key=lambda one: (one.notice.due_at, int(one.notice.id.rpartition("#")[2])), default=None)
+
+    async def _work(self, name: str) -> None:
+        channel = self._channels.get(name)
+        while (record := self._next(name)) is not None:
+            if channel is None:
+                done = NoticeDone(record.notice.id, NoticeOutcome.SKIPPED, f"channel {name} is not configured")
+            else:
+                done = await self._say(channel, record)
+            await self._actor.ask(done)
+
+    async def _say(self, channel: Channel, record: NoticeRecord) -> NoticeDone:
+        began, attempt = self._clock.now(), 0
+        notice = record.notice
+        doubtful = record.intended_at is not None
+        text = record.text
+        if not doubtful:
+            text = render(self._actor.guard, record, began)
+            await self._actor.ask(BeginNotice(notice.id, text))
+        while True:
+            message = compose(self._actor.guard, notice.id, text, channel.to)
+            try:
+                receipt = await channel.notifier.find(message) if doubtful else None
+                receipt = receipt or await channel.notifier.send(message)
+            except NotifyError as error:
+                waited = self._clock.now() - began
+                log.warning("a notice was not sent", notice=notice.id, error=str(error), attempt=attempt)
+                if not error.recoverable or waited > GIVE_UP_AFTER:
+                    return NoticeDone(notice.id, NoticeOutcome.FAILED, str(error))
+                doubtful = doubtful or error.uncertain
+                pause = SECOND * error.retry_after if error.retry_after else min(SECOND << attempt, MAX_PAUSE)
+                attempt = min(attempt + 1, 10)
+                await self._clock.sleep(round(pause))
+            else:
+                return NoticeDone(notice.id, NoticeOutcome.SENT, receipt=receipt)
+
+
+def compose(guard: Guard, notice_id: str, text: str, to: str) -> Message:
+    """The message for a notice as the guard stands now: its buttons are those that can be pressed now."""
+    notice = guard.notices[notice_id].notice
+    return Message(
+        key=notice.id,
+        guard=guard.settings.name,
+        incident=notice.incident,
+        audience=notice.audience,
+        channel=to,
+        text=text,
+        due_at=notice.due_at,
+        thread=notice.incident if notice.channel == guard.settings.plan.updates else "",
+        header=notice.header,
+        buttons=buttons(guard, notice.incident) if notice.header else (),
+    )
+
+
+def buttons(guard: Guard, incident_id: str) -> tuple[tuple[str, str, str], ...]:
+    """What a person can press on the head of an incident's thread."""
+    incident = guard.incident
+    if incident is None or incident.id != incident_id or incident.resolved_at is not None:
+        return ()
+    value = f"{guard.settings.name}|{incident.id}"
+    offered: list[tuple[str, str, str]] = []
+    if not incident.acknowledged_by:
+        offered.append(("ack", "Acknowledge", value))
+    run = incident.run
+    if run is not None and run.phase is RunPhase.PROPOSED:
+        offered += [("approve", "Approve", value), ("deny", "Deny", value)]
+    if run is not None and run.phase is not RunPhase.ENDED:
+        offered.append(("release", "Go on", value) if incident.hold is not None else ("hold", "Hold 15 min", value))
+    if run is None or run.phase is RunPhase.ENDED:
+        offered.append(("resolve", "Resolve", value))
+    return tuple(offered)
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a channel's task failed; its notices stay owed", task=task.get_name(), exc_info=error)
