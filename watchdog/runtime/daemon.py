@@ -73,7 +73,7 @@ class GuardRuntime:
         self.observer = Observer(self.actor, parts.clock, parts.samples, guard.probes)
         self._switch = parts.switch
 
-    def _reconcile(self, guard: Guard, commands: frozenset[Command]) -> None:
+    def _reconcile(self, _guard: Guard, commands: frozenset[Command]) -> None:
         self.executor.reconcile(frozenset(one for one in commands if isinstance(one, (Execute, Verify, Cancel))))
         self.sender.reconcile(frozenset(one for one in commands if isinstance(one, (Send, Reconcile))))
 
