@@ -46,7 +46,10 @@ class Script:
 class Resources(Protocol):
     """What `build` may take from the composition root."""
 
-    clock: Clock
+    @property
+    def clock(self) -> Clock:
+        """Time for everything that is built."""
+        ...
 
     def target(self, role: str) -> Target:
         """The target that a guard has in this role."""

@@ -1,0 +1,46 @@
+"""`watchdog run`: reads the configuration, puts the daemon together, and serves until it is told to stop."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import structlog
+
+from watchdog.app.compose import compose
+from watchdog.app.logs import configure
+from watchdog.app.registries import registries
+from watchdog.config import load
+from watchdog.runtime.clock import SystemClock
+from watchdog.runtime.daemon import Daemon
+from watchdog.web.server import serve
+
+log = structlog.get_logger(__name__)
+
+
+async def run(path: Path) -> None:
+    """Watches until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: The configuration has mistakes; all of them are in it.
+        JournalError: The journal cannot be used.
+    """
+    configure()
+    kinds = registries()
+    configuration = load(path, kinds)
+    for warning in configuration.warnings:
+        log.warning("configuration", warning=str(warning))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    daemon = Daemon(await compose(configuration, kinds, SystemClock()))
+    metrics = configuration.web.metrics
+    address = (metrics.host, metrics.port) if metrics is not None else None
+    try:
+        await daemon.start()
+        async with serve(daemon, configuration.web.socket, address):
+            log.info("watching", guards=list(daemon.guards()), socket=str(configuration.web.socket))
+            await stop.wait()
+            log.info("stopping")
+    finally:
+        await daemon.stop()
