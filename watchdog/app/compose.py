@@ -19,6 +19,7 @@ from watchdog.runtime.daemon import DaemonParts, GuardParts
 from watchdog.runtime.ids import holder
 from watchdog.runtime.observer import WatchedProbe
 from watchdog.runtime.sender import Channel
+from watchdog.runtime.ticker import SchedulerTicker
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ async def compose(configuration: Configuration, kinds: Registries, clock: Clock)
     journal = configuration.journal.path
     return DaemonParts(
         clock=clock,
+        ticker=SchedulerTicker(clock),
         holder=holder(),
         journal=await SqliteJournal.open(journal),
         samples=await SqliteSamples.open(journal.with_name("samples.db"), keep=HOUR),

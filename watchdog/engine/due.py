@@ -41,7 +41,7 @@ def _step_commands(guard: Guard, incident: Incident, run: Run, now: Time) -> set
         return {Verify(record.id, step, run.rung.kind, guard.epoch)}
     deadline = record.intended_at + step.timeout
     if now >= deadline:
-        return {Cancel(record.id, deadline)}
+        return {Cancel(record.id, step, run.rung.kind, guard.epoch)}
     return {_execute(guard, run, run.rung, step)}
 
 

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from watchdog.model.playbooks import Step
 from watchdog.model.rules import RungKind
-from watchdog.model.time import Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,9 @@ class Cancel:
     """The step's deadline has passed: cancel it, verify, report."""
 
     id: str
-    deadline: Time
+    step: Step
+    rung: RungKind
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)

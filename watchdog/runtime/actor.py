@@ -13,18 +13,13 @@ from watchdog.engine.refused import RefusedError
 from watchdog.model.commands import Command
 from watchdog.model.events import Event
 from watchdog.model.guards import Guard, GuardSettings
-from watchdog.model.inputs import Claim, ClockStep, Gap, Input, Judged, Tick
-from watchdog.model.time import SECOND, Span, Time
+from watchdog.model.inputs import Claim, Input, Tick
+from watchdog.model.time import SECOND, Time
 from watchdog.ports.clock import Clock
 from watchdog.ports.errors import FencedError, JournalConflictError, JournalError, JournalFullError
 from watchdog.ports.journal import Journal
 
 log = structlog.get_logger(__name__)
-
-PASSING = (Judged, Tick, Gap, ClockStep)
-"""Inputs that come again by themselves: when the journal is full they are dropped."""
-
-RETRY_FULL: Span = SECOND
 
 
 @dataclass
@@ -72,7 +67,7 @@ class Actor:
         self.seq = stored[-1].seq if stored else 0
 
     def tell(self, given: Input) -> None:
-        """Hands an input over and does not wait."""
+        """Hands an input over and does not wait; for inputs that come again by themselves should this one be lost."""
         self._inbox.put_nowait(_Letter(given))
 
     async def ask(self, given: Input) -> tuple[Event, ...]:
@@ -126,12 +121,7 @@ class Actor:
         except JournalError as error:
             self.journal_full = isinstance(error, JournalFullError)
             log.error("the journal cannot be written", guard=self._name, error=str(error))
-            if letter.answer is not None or isinstance(letter.given, PASSING):
-                self._answer_error(letter, error)
-            else:
-                # An outcome must not be lost: it waits until there is room.
-                await self._clock.sleep(RETRY_FULL)
-                self._inbox.put_nowait(letter)
+            self._answer_error(letter, error)
         else:
             self.journal_full = False
             if letter.answer is not None and not letter.answer.done():

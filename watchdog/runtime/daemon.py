@@ -16,7 +16,7 @@ from watchdog.model.releases import Release
 from watchdog.model.time import Span, Time
 from watchdog.model.verdicts import Verdict
 from watchdog.ports.actions import Action
-from watchdog.ports.clock import Clock
+from watchdog.ports.clock import Clock, Ticker
 from watchdog.ports.control import UnknownGuardError
 from watchdog.ports.errors import WatchdogError
 from watchdog.ports.journal import Journal
@@ -29,7 +29,6 @@ from watchdog.runtime.executor import Executor
 from watchdog.runtime.observer import Observer, WatchedProbe
 from watchdog.runtime.sender import Channel, Sender
 from watchdog.runtime.supervisor import Supervisor
-from watchdog.runtime.ticker import Ticker
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +50,7 @@ class DaemonParts:
     """What the composition root makes for the daemon."""
 
     clock: Clock
+    ticker: Ticker
     holder: str
     journal: Journal
     samples: SampleStore
@@ -98,7 +98,7 @@ class Daemon:
         self._parts = parts
         self._guards = {guard.settings.name: GuardRuntime(parts, guard) for guard in parts.guards}
         self._supervisor = Supervisor(parts.clock)
-        self._ticker = Ticker(parts.clock)
+        self._ticker = parts.ticker
         self._watching = False
 
     async def start(self) -> None:

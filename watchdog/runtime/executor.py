@@ -10,13 +10,13 @@ import structlog
 from watchdog.engine.due import GRACE
 from watchdog.model.commands import Cancel, Execute, Verify
 from watchdog.model.events import Event
-from watchdog.model.guards import Guard, StepState
-from watchdog.model.inputs import BeginStep, Input, StepCannotTell, StepDone, StepNotApplied
+from watchdog.model.guards import Guard, StepRecord, StepState
+from watchdog.model.inputs import BeginStep, Input, StepCannotTell, StepDone, StepNotApplied, Tick
 from watchdog.model.playbooks import Step
 from watchdog.model.time import SECOND, Time
 from watchdog.ports.actions import Action, Applied, StepContext, Verification
 from watchdog.ports.clock import Clock
-from watchdog.ports.errors import FencedError, StepError, StepUncertainError, TargetError
+from watchdog.ports.errors import FencedError, JournalFullError, StepError, StepUncertainError, TargetError
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,7 @@ class Executor:
         self._build = build
         self._braked = braked
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
 
     def reconcile(self, commands: frozenset[Execute | Verify | Cancel]) -> None:
         """Starts what is due and not running; a step that is no longer due ends by its own outcome or deadline."""
@@ -54,14 +55,24 @@ class Executor:
             for task in self._tasks.values():
                 task.cancel()
             return
+        if self._closing:
+            return
         for command in commands:
             running = self._tasks.get(command.id)
-            if isinstance(command, Cancel) or (running is not None and not running.done()):
+            if running is not None and not running.done():
                 continue
             job = self._execute(command) if isinstance(command, Execute) else self._verify(command)
             task = asyncio.create_task(job, name=f"step {command.id}")
             self._tasks[command.id] = task
-            task.add_done_callback(_log_failure)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """What became due while the task was still ending is looked at again."""
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            log.error("a step's task failed; its effect is looked for", task=task.get_name(), exc_info=error)
+        self._actor.tell(Tick())
 
     @property
     def busy(self) -> bool:
@@ -69,7 +80,8 @@ class Executor:
         return any(not task.done() for task in self._tasks.values())
 
     async def drain(self, grace: float) -> bool:
-        """Waits up to `grace` seconds for the step under way; True when none is left."""
+        """Begins nothing new and waits up to `grace` seconds for the step under way; True when none is left."""
+        self._closing = True
         running = {task for task in self._tasks.values() if not task.done()}
         if running:
             await asyncio.wait(running, timeout=grace)
@@ -77,12 +89,13 @@ class Executor:
 
     async def stop(self) -> None:
         """Parks what is still under way: its effect is verified by whoever goes on."""
+        self._closing = True
         for task in self._tasks.values():
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
 
-    def _context(self, command: Execute | Verify, deadline: Time) -> StepContext:
+    def _context(self, command: Execute | Verify | Cancel, deadline: Time) -> StepContext:
         guard = self._actor.guard
         return StepContext(
             guard=guard.settings.name,
@@ -95,18 +108,37 @@ class Executor:
         )
 
     async def _execute(self, command: Execute) -> None:
+        if self._record(command) is not None:
+            # This process began it and lost the task: what came of it is not known.
+            await self._verify(command)
+            return
         if self._braked():
             return
         await self._actor.ask(BeginStep(command.id))
-        run = self._actor.guard.incident.run if self._actor.guard.incident else None
-        record = run.steps.get(command.id) if run else None
-        if record is None or record.state is not StepState.INTENDED or record.epoch != command.epoch:
+        record = self._record(command)
+        if record is None:
             return
         deadline = record.intended_at + command.step.timeout
         action = self._build(command.step)
-        context = self._context(command, deadline)
-        outcome = await self._within(action.execute(context), deadline)
-        self._actor.tell(await self._outcome(command, action, outcome))
+        task = await self._within(action.execute(self._context(command, deadline)), deadline)
+        await self._report(await self._outcome(command, action, task))
+
+    def _record(self, command: Execute | Verify | Cancel) -> StepRecord | None:
+        """The step's record, if it is intended in this epoch."""
+        run = self._actor.guard.incident.run if self._actor.guard.incident else None
+        record = run.steps.get(command.id) if run else None
+        begun = record is not None and record.state is StepState.INTENDED and record.epoch == command.epoch
+        return record if begun else None
+
+    async def _report(self, outcome: Input) -> None:
+        """An outcome must reach the journal: when there is no room it waits until there is."""
+        while True:
+            try:
+                await self._actor.ask(outcome)
+            except JournalFullError:
+                await self._clock.sleep(SECOND)
+            else:
+                return
 
     async def _within(self, work: Coroutine[Any, Any, Any], deadline: Time) -> "asyncio.Task[Any]":
         """Lets work run up to a time, then cancels it; the finished task is returned, whatever became of it."""
@@ -140,7 +172,7 @@ class Executor:
             log.error("an action raised an error that it does not declare", step=command.id, exc_info=error)
         return await self._settle(command, action, str(error) or type(error).__name__)
 
-    async def _settle(self, command: Execute | Verify, action: Action, why: str) -> Input:
+    async def _settle(self, command: Execute | Verify | Cancel, action: Action, why: str) -> Input:
         """The verified outcome of a step that did not say one."""
         found = await self._ask_target(command, action)
         match found.applied:
@@ -151,18 +183,21 @@ class Executor:
             case Applied.CANNOT_TELL:
                 return StepCannotTell(command.id, f"{why}; {found.detail}")
 
-    async def _verify(self, command: Verify) -> None:
+    async def _verify(self, command: Execute | Verify | Cancel) -> None:
         action = self._build(command.step)
+        if isinstance(command, Cancel):
+            await self._report(await self._settle(command, action, "its timeout passed while nobody worked on it"))
+            return
         found = await self._ask_target(command, action)
         match found.applied:
             case Applied.YES:
-                self._actor.tell(StepDone(command.id, found.detail or "found done after a restart"))
+                await self._report(StepDone(command.id, found.detail or "found done after a restart"))
             case Applied.NO:
-                self._actor.tell(StepNotApplied(command.id))
+                await self._report(StepNotApplied(command.id))
             case Applied.CANNOT_TELL:
-                self._actor.tell(StepCannotTell(command.id, found.detail))
+                await self._report(StepCannotTell(command.id, found.detail))
 
-    async def _ask_target(self, command: Execute | Verify, action: Action) -> Verification:
+    async def _ask_target(self, command: Execute | Verify | Cancel, action: Action) -> Verification:
         """Verifies, again and again while the target does not answer, up to the step's timeout and a grace."""
         deadline = self._clock.now() + command.step.timeout + GRACE
         pause = SECOND // 4
@@ -199,8 +234,3 @@ def facts(guard: Guard) -> Mapping[str, str]:
 
 def _iso(at: Time) -> str:
     return datetime.fromtimestamp(at / SECOND, UTC).isoformat()
-
-
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("a step's task failed; the step stays as it is in the journal", task=task.get_name(), exc_info=error)

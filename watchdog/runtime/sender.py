@@ -39,10 +39,11 @@ class Sender:
         self._clock = clock
         self._channels = channels
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
 
     def reconcile(self, commands: frozenset[Send | Reconcile]) -> None:
         """Starts a task for every channel that owes something and has none."""
-        if self._actor.fenced:
+        if self._actor.fenced or self._closing:
             return
         for name in {self._record(command).notice.channel for command in commands}:
             running = self._tasks.get(name)
@@ -56,6 +57,7 @@ class Sender:
 
     async def stop(self) -> None:
         """Stops sending; what was under way is looked up by whoever goes on."""
+        self._closing = True
         for task in self._tasks.values():
             task.cancel()
         if self._tasks:

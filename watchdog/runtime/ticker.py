@@ -28,7 +28,7 @@ class _Job:
     last: Time
 
 
-class Ticker:
+class SchedulerTicker:
     """Calls jobs at their intervals until it is stopped."""
 
     def __init__(self, clock: Clock) -> None:
