@@ -38,11 +38,11 @@ def decide_person(guard: Guard, given: inputs.Input, now: Time) -> Iterator[ev.E
             yield ev.Approved(_proposed(guard, incident), who)
         case inputs.Deny(who, incident):
             yield ev.Denied(_proposed(guard, incident), who)
-        case inputs.SetHold(who, reason, length):
-            _open_incident(guard)
+        case inputs.SetHold(who, reason, length, incident):
+            _open_incident(guard, incident)
             yield ev.HoldSet(who, reason, now + length if length else None)
-        case inputs.ReleaseHold(who):
-            if _open_incident(guard).hold is not None:
+        case inputs.ReleaseHold(who, incident):
+            if _open_incident(guard, incident).hold is not None:
                 yield ev.HoldReleased(who)
         case _:
             yield from _ending(guard, given)
@@ -90,7 +90,8 @@ def _proposed(guard: Guard, incident: str) -> RungKind:
 
 
 def _ending(guard: Guard, given: inputs.Input) -> Iterator[ev.Event]:
-    run = _open_incident(guard).run
+    named = given.incident if isinstance(given, inputs.Resolve) else ""
+    run = _open_incident(guard, named).run
     match given:
         case inputs.Abort(who, reason):
             if run is None or run.phase is RunPhase.ENDED:

@@ -126,6 +126,7 @@ class SetHold:
     who: str
     reason: str
     length: Span | None = None
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ class ReleaseHold:
     """Go on."""
 
     who: str
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Resolve:
 
     who: str
     reason: str = ""
+    incident: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+SELECT seq, at, epoch, version, body FROM events WHERE stream = :stream AND seq > :after ORDER BY seq LIMIT :limit

@@ -1,0 +1,1 @@
+SELECT stream FROM streams UNION SELECT stream FROM events ORDER BY stream

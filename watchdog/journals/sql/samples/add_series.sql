@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO series (guard, name, labels) VALUES (:guard, :name, :labels)

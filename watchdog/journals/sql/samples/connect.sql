@@ -1,0 +1,3 @@
+-- NORMAL: a power cut may cost the last seconds of samples, never the file.
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;

@@ -1,0 +1,1 @@
+DELETE FROM samples WHERE series IN (SELECT id FROM series WHERE guard = :guard) AND at < :before

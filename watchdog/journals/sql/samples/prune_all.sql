@@ -1,0 +1,1 @@
+DELETE FROM samples WHERE at < (SELECT max(at) FROM samples) - :keep
