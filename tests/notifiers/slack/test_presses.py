@@ -24,9 +24,9 @@ def payload(action: str, value: str = "compliance|incident-7", **person: str) ->
         ("ack", Acknowledge("ana", via="slack", incident="incident-7")),
         ("approve", Approve("ana", "incident-7")),
         ("deny", Deny("ana", "incident-7")),
-        ("hold", SetHold("ana", "held in Slack", 15 * MINUTE)),
-        ("release", ReleaseHold("ana")),
-        ("resolve", Resolve("ana", "resolved in Slack")),
+        ("hold", SetHold("ana", "held in Slack", 15 * MINUTE, "incident-7")),
+        ("release", ReleaseHold("ana", "incident-7")),
+        ("resolve", Resolve("ana", "resolved in Slack", "incident-7")),
     ],
 )
 def test_each_button_has_its_meaning(action: str, meant: Input) -> None:

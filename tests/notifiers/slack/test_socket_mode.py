@@ -76,7 +76,7 @@ async def test_a_hold_lasts_a_quarter_of_an_hour(
 ) -> None:
     await double.press("incidents", await head(listening, message), "hold", ANA)
 
-    assert journal.taken == [("compliance", SetHold("ana.souza", reason="held in Slack", length=15 * MINUTE))]
+    assert journal.taken == [("compliance", SetHold("ana.souza", reason="held in Slack", length=15 * MINUTE, incident="incident-7"))]
 
 
 async def test_an_envelope_delivered_twice_does_it_once(

@@ -1,0 +1,124 @@
+"""Clears a service's own keys out of Redis, by prefix; never a whole database."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from watchdog.ports.actions import Applied, StepContext, Verification
+from watchdog.ports.errors import StepError, TargetError
+from watchdog.ports.kinds import ActionKind, Resources
+from watchdog.targets.redis import RedisTarget
+
+_BATCH = 500
+_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\*?[]"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisActionOptions:
+    """What to clear.
+
+    Attributes:
+        clear: Prefixes, taken literally, such as `compliance:cache:`.
+        never: Prefixes that no key to be cleared may have, such as `compliance:session:`.
+        max_keys: With more keys than this, nothing is deleted.
+    """
+
+    clear: tuple[str, ...]
+    never: tuple[str, ...] = ()
+    max_keys: int = 100_000
+
+
+class RedisAction:
+    """Idempotent; each batch carries the epoch, so a stale leader deletes nothing."""
+
+    def __init__(self, target: RedisTarget, options: RedisActionOptions) -> None:
+        self._target = target
+        self._options = options
+
+    async def execute(self, context: StepContext) -> str:
+        """Counts, then deletes; see `Action.execute`."""
+        try:
+            await self._target.unlink(context.guard, context.epoch, ())
+            found = await self._count()
+            if found > self._options.max_keys:
+                raise StepError(
+                    f"More than {self._options.max_keys} keys of {self._target.place} have these prefixes; nothing was "
+                    "deleted. Narrow clear, or raise max_keys."
+                )
+            removed = 0
+            for prefix in self._options.clear:
+                async for batch in self._batches(prefix):
+                    removed += await self._target.unlink(context.guard, context.epoch, batch)
+        except TargetError as error:
+            raise StepError(str(error)) from None
+        return f"deleted {removed} keys under {', '.join(self._options.clear)}"
+
+    async def verify(self, context: StepContext) -> Verification:
+        """Looks for keys; one that the service wrote since counts too, and clearing again does no harm."""
+        try:
+            await self._target.unlink(context.guard, context.epoch, ())
+            found = await self._count()
+        except TargetError as error:
+            return Verification(Applied.CANNOT_TELL, str(error))
+        return Verification(Applied.NO if found else Applied.YES, f"{found} keys have these prefixes")
+
+    async def preview(self, context: StepContext) -> str:
+        """Counts."""
+        del context
+        return f"would delete {await self._count()} keys under {', '.join(self._options.clear)}"
+
+    async def _count(self) -> int:
+        """How many keys there are; stops counting beyond `max_keys`."""
+        found = 0
+        for prefix in self._options.clear:
+            async for batch in self._batches(prefix):
+                found += len(batch)
+                if found > self._options.max_keys:
+                    return found
+        return found
+
+    async def _batches(self, prefix: str) -> AsyncIterator[list[bytes]]:
+        never = tuple(each.encode() for each in self._options.never)
+        cursor = 0
+        while True:
+            with self._target.translated():
+                scan = await self._target.client().scan(cursor, prefix.translate(_SPECIAL) + "*", _BATCH)
+            cursor, keys = cast("tuple[int, list[bytes]]", scan)
+            kept_out = [key for key in keys if key.startswith(prefix.encode()) and not key.startswith(never)]
+            for start in range(0, len(kept_out), _BATCH):
+                yield kept_out[start : start + _BATCH]
+            if cursor == 0:
+                return
+
+
+def _complaints(options: RedisActionOptions) -> Iterator[str]:
+    if not options.clear:
+        yield "clear is empty: name the prefixes of the service's own keys."
+    for prefix in options.clear:
+        if not prefix.strip("*? "):
+            yield f"clear {prefix!r} would empty the database; write a prefix of the service's own keys."
+        elif "*" in prefix:
+            yield f"clear {prefix!r}: a prefix is taken literally; leave out the *."
+        for other in options.never:
+            if other.startswith(prefix):
+                yield f"clear {prefix!r} holds the protected {other!r}; write narrower prefixes."
+            elif prefix.startswith(other):
+                yield f"clear {prefix!r} lies under the protected {other!r}."
+    if any(not prefix for prefix in options.never):
+        yield "never holds an empty prefix, which protects everything; leave it out."
+    if options.max_keys < 1:
+        yield "max_keys must be 1 or more."
+
+
+def _build(role: str, options: RedisActionOptions, resources: Resources) -> RedisAction:
+    return RedisAction(cast("RedisTarget", resources.target(role)), options)
+
+
+KIND: ActionKind[RedisActionOptions] = ActionKind(
+    name="redis",
+    options=RedisActionOptions,
+    targets=("redis",),
+    transactional=lambda _: False,
+    build=_build,
+    complaints=_complaints,
+)

@@ -1,0 +1,56 @@
+"""How the fields of the model are written where their type alone does not say it.
+
+A `Span` is an int to Python, so every one is named here; a test compares this table with the model's annotations.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from watchdog.config.scalars import (
+    AtLeastOne,
+    Length,
+    Line,
+    NotNegative,
+    Positive,
+    PositiveLength,
+    Ratio,
+    Whole,
+)
+from watchdog.model.communication import Beat, Plan
+from watchdog.model.guards import GuardSettings, SchemaErrors
+from watchdog.model.playbooks import Playbook, Rung, Step
+from watchdog.model.rules import CheckRule, Confidence, CountRule, LatencyRule, RatioRule, RuleBase, StallRule
+
+OWN: Final[Mapping[type, Mapping[str, Any]]] = {
+    RuleBase: {"hold": Length},
+    Confidence: {
+        "window": PositiveLength,
+        "recent": PositiveLength,
+        "z": Positive,
+        "burstiness": Ratio,
+        "min_bad": Whole,
+    },
+    RatioRule: {"above": Ratio, "min_samples": AtLeastOne},
+    LatencyRule: {"quantile": Ratio, "times_baseline": Positive, "floor": Positive, "min_samples": AtLeastOne},
+    CountRule: {"above": NotNegative, "per": PositiveLength},
+    CheckRule: {"confirm": AtLeastOne},
+    StallRule: {"after": PositiveLength},
+    SchemaErrors: {"min_count": Positive},
+    Step: {"name": Line, "timeout": PositiveLength},
+    Rung: {
+        "predicted": Length,
+        "undecided_after": PositiveLength,
+        "settle": Length,
+        "propose_deadline": PositiveLength,
+    },
+    Playbook: {"budget": PositiveLength},
+    Beat: {"name": Line, "after": Length, "impact_over": Length},
+    Plan: {"clock": Positive},
+    GuardSettings: {
+        "baseline": PositiveLength,
+        "min_baseline": Length,
+        "bake": PositiveLength,
+        "resolve_after": Length,
+        "data_rollbacks": Whole,
+    },
+}

@@ -1,0 +1,137 @@
+"""The acts of the story, in order: baseline, release, what comes of it, and the rest of the communication plan."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from watchdog.demo.before import Systems
+from watchdog.demo.daemon import DemoDaemon
+from watchdog.demo.outcome import ended, proposed, settled
+from watchdog.demo.stack import Stack
+from watchdog.doubles.slack import SlackDouble
+from watchdog.model.time import Time
+from watchdog.runtime.clock import SystemClock
+
+FLAG = "migration_reembed_documents_enabled"
+
+
+class Acts:
+    """The acts of the story, in order."""
+
+    def __init__(
+        self,
+        say: Callable[..., None],
+        stack: Stack,
+        slack: SlackDouble,
+        daemon: DemoDaemon,
+        systems: Systems,
+        certificate: dict[str, Any],
+    ) -> None:
+        self.say, self.stack, self.slack, self.daemon = say, stack, slack, daemon
+        self.systems, self.certificate = systems, certificate
+        self.release = stack.release(systems.graph)
+        self.hurt_at: Time | None = None
+        self._clock = SystemClock()
+        self.watched_since = self._clock.now()
+        self._seen: set[tuple[str, str]] = set()
+
+    async def play(self) -> None:
+        """Baseline, release, what comes of it, and the rest of the communication plan."""
+        self.say("Baseline", "title")
+        self.say("guard compliance: probes every 1 s, baseline 20 s, bake 30 s; the plan's clock runs 120 times faster")
+        await self.daemon.until("every rule is judged", _judged, 40)
+        await asyncio.sleep(20)
+        following = asyncio.create_task(self._follow())
+        acknowledging = asyncio.create_task(self._acknowledge())
+        try:
+            await self._go_out()
+            await self._outcome()
+        finally:
+            for task in (following, acknowledging):
+                task.cancel()
+            await asyncio.wait({following, acknowledging})
+
+    async def _go_out(self) -> None:
+        """The release: T-0, every change, the new code, the flag."""
+        self.say("Release", "title")
+        names = [change.name for change in self.release.changes()]
+        await self.daemon.post(
+            "release",
+            {
+                "id": "2025-01-compliance-score",
+                "migrations": names,
+                "flags": [FLAG],
+                "old_version": "v1",
+                "new_version": "v2",
+                "protection": "tool-down",
+                "certificate": self.certificate,
+            },
+        )
+        self.say("T-0: the baseline is frozen, the first change begins")
+        for change in self.release.changes():
+            await change.run()
+            self.say(f"applied {change.name}")
+        if self.stack.fault in {"schema", "integrity"}:
+            self.hurt_at = self._clock.now()
+        await self.stack.stop_service()
+        await self.stack.start_service("v2")
+        await self.release.enable_flag()
+        self.say("new code v2 is out, its flag is on")
+        if self.stack.fault == "flag":
+            self.hurt_at = self._clock.now()
+        view = await self.daemon.get()
+        if not view["incident"]:
+            await self.daemon.post("arm")
+            self.say("armed: baking for 30 s")
+
+    async def _outcome(self) -> None:
+        fault = self.stack.fault
+        if fault == "none":
+            await self.daemon.until("the release has baked", lambda view: view["release"]["state"] == "reversible", 60)
+            return
+        if fault == "elsewhere":
+            await asyncio.sleep(10)
+            self.say("the rating service, which is somebody else's, begins to fail")
+            self.stack.rating.failing = 0.6
+            self.hurt_at = self._clock.now()
+            await self.daemon.until("people are asked", proposed, 120)
+            self.stack.rating.failing = 0.0
+            self.say("the rating service works again; ana.responder denies the data rung in Slack")
+            await self._press("deny")
+        await self.daemon.until("the run has ended", ended, 180)
+        await self.daemon.until("every notice has its outcome", settled, 90)
+
+    async def _acknowledge(self) -> None:
+        """A person presses Acknowledge as soon as the alarm is there."""
+        ts = await self.slack.wait_for(lambda double: _button(double, "ack"), 600)
+        await asyncio.sleep(2)
+        await self.slack.press("incidents", ts, "ack", "ana.responder")
+
+    async def _press(self, action: str) -> None:
+        ts = await self.slack.wait_for(lambda double: _button(double, action), 20)
+        await self.slack.press("incidents", ts, action, "ana.responder")
+
+    async def _follow(self) -> None:
+        """Shows the thread in Slack as it grows."""
+        while True:
+            for channel in ("incidents", "stakeholders"):
+                for message in self.slack.messages(channel):
+                    if (channel, message.ts) not in self._seen:
+                        self._seen.add((channel, message.ts))
+                        reply = message.thread_ts not in {None, message.ts}
+                        text = message.text.replace("\n", " · ")
+                        self.say(f"  ↳ {text}" if reply else f"#{channel}: {text}")
+            await asyncio.sleep(0.3)
+
+
+def _judged(view: dict[str, Any]) -> bool:
+    return all(rule["verdict"] != "not judged yet" for rule in view["rules"])
+
+
+def _button(double: SlackDouble, action: str) -> str | None:
+    """The message that offers this button now."""
+    for message in double.messages("incidents"):
+        for block in message.blocks:
+            if any(element.get("action_id") == action for element in block.get("elements", [])):
+                return message.ts
+    return None

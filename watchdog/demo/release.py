@@ -1,0 +1,175 @@
+"""The service team applies its release: the scripts in `release/`, in order, with the team's own account."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Literal, get_args
+
+import neo4j
+import pgvector.psycopg
+import psycopg
+from pgvector import Vector
+from psycopg.rows import TupleRow
+
+from watchdog.demo import data
+from watchdog.demo.embedding import MODEL_V2
+
+Fault = Literal["schema", "flag", "integrity", "elsewhere", "none"]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+GRAPH_MIGRATION = "2025-01-08-001"
+BACKFILL_BATCH = 5_000
+REEMBED_BATCH = 1_000
+LOCK_ATTEMPTS = 20
+
+Connection = psycopg.AsyncConnection[TupleRow]
+_FIRST_KEY = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One step of the release: the name people know it by, and what runs it."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ReleaseSteps:
+    """Every change of the release to the databases.
+
+    Attributes:
+        url: the database, as `compliance_migrator` (or another member of the owner role).
+        graph: a driver that may write to the graph.
+        fault: what is wrong with this release.
+        pause_s: seconds between two batches, so that users hardly notice.
+    """
+
+    url: str
+    graph: neo4j.AsyncDriver
+    fault: Fault = "none"
+    pause_s: float = 0.05
+    backfill_batch: int = field(default=BACKFILL_BATCH)
+
+    def changes(self) -> tuple[Change, ...]:
+        """The changes to the databases in order; the one that hurts in `FAULT=schema` is the last.
+
+        Afterwards comes the new code, and then `enable_flag`.
+        """
+        return (
+            Change("add_user_preferences_v1", self.add_user_preferences),
+            Change("add_compliance_score", self.add_compliance_score),
+            Change(GRAPH_MIGRATION, self.migrate_graph),
+            Change("reembed_documents", self.reembed_documents),
+            Change("add_compliance_score (required)", self.require_compliance_score),
+        )
+
+    async def apply_all(self) -> None:
+        """Every change to the databases, one after the other."""
+        for change in self.changes():
+            await change.run()
+
+    async def add_user_preferences(self) -> None:
+        """The table, its index, and the row in `schema_versions`."""
+        await self._transaction("001_add_user_preferences_v1.sql")
+
+    async def add_compliance_score(self) -> None:
+        """The column, and the backfill in batches."""
+        await self._transaction("002_add_compliance_score.sql")
+        statement = script("002_backfill.sql")
+        after: str | None = _FIRST_KEY
+        async with self._connection() as connection:
+            while after is not None:
+                values = {"after": after, "size": self.backfill_batch}
+                row = await (await connection.execute(statement, values)).fetchone()
+                await connection.commit()
+                after = None if row is None else str(row[0])
+                await asyncio.sleep(self.pause_s)
+
+    async def migrate_graph(self) -> None:
+        """Graph migration 2025-01-08-001: backup point, relationships, property, log; one transaction."""
+        async with self.graph.session(database="neo4j") as session, await session.begin_transaction() as work:
+            for statement in cypher_statements("003_2025-01-08-001.cypher"):
+                await (await work.run(statement)).consume()
+            await work.commit()
+
+    async def reembed_documents(self) -> None:
+        """The second table of vectors and its flag (off); with the integrity fault, also the deduplication."""
+        await self._transaction("004_reembed_documents.sql")
+        await self._embed_missing()
+        if self.fault == "integrity":
+            await self._transaction("004_deduplicate.sql")
+
+    async def require_compliance_score(self) -> None:
+        """The last batch and NOT NULL in one locking transaction; without a default in `FAULT=schema`."""
+        names = ["005_compliance_score_required.sql"]
+        if self.fault != "schema":
+            names.append("005_compliance_score_default.sql")
+        await self._transaction(*names)
+
+    async def enable_flag(self) -> None:
+        """Embeds what was written in the meantime and switches the new search on."""
+        await self._embed_missing()
+        await self._transaction("006_enable_flag.sql")
+
+    async def _embed_missing(self) -> None:
+        select = """
+            SELECT d.id, d.title, d.body FROM documents d
+             WHERE d.id > %s AND NOT EXISTS (SELECT FROM document_embeddings_v2 v WHERE v.document_id = d.id)
+             ORDER BY d.id LIMIT %s
+        """
+        insert = """
+            INSERT INTO document_embeddings_v2 (document_id, model, embedding) VALUES (%s, %s, %s)
+            ON CONFLICT (document_id) DO NOTHING
+        """
+        after = 0
+        async with self._connection() as connection:
+            await pgvector.psycopg.register_vector_async(connection)
+            while rows := await (await connection.execute(select, (after, REEMBED_BATCH))).fetchall():
+                vectors = [(i, MODEL_V2, Vector(data.vector(title, body, MODEL_V2))) for i, title, body in rows]
+                async with connection.cursor() as cursor:
+                    await cursor.executemany(insert, vectors)
+                await connection.commit()
+                after = rows[-1][0]
+                await asyncio.sleep(self.pause_s)
+
+    async def _transaction(self, *names: str) -> None:
+        """Runs scripts in one transaction, again while somebody holds the lock it needs.
+
+        Raises:
+            psycopg.errors.LockNotAvailable: still locked after `LOCK_ATTEMPTS` attempts.
+        """
+        for attempt in range(1, LOCK_ATTEMPTS + 1):
+            try:
+                async with self._connection() as connection, connection.transaction():
+                    for name in names:
+                        await connection.execute(script(name))
+            except psycopg.errors.LockNotAvailable:
+                if attempt == LOCK_ATTEMPTS:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        connection = await psycopg.AsyncConnection.connect(self.url, application_name="compliance-release")
+        async with connection:
+            await connection.execute("SET ROLE compliance_owner")
+            await connection.commit()
+            yield connection
+
+
+def script(name: str) -> str:
+    """The text of a file in `release/`."""
+    return resources.files("watchdog.demo").joinpath("release", name).read_text(encoding="utf-8")
+
+
+def cypher_statements(name: str) -> Iterator[str]:
+    """The statements of a Cypher file, without comment lines; a semicolon at the end of a line ends one."""
+    lines = [line for line in script(name).splitlines() if not line.startswith("//")]
+    for statement in "\n".join(lines).split(";\n"):
+        if text := statement.strip().removesuffix(";"):
+            yield text
