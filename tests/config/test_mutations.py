@@ -58,7 +58,7 @@ def apply(project: Project, file: str, where: int, length: int, piece: str) -> N
 def check(project: Project) -> None:
     report = project.inspect()
     assert (report.configuration is None) == bool(report.problems)
-    shown = f"{report!r}{ConfigError(report.problems)}"
+    shown = f"{report.problems!r}{report.warnings!r}{ConfigError(report.problems)}"
     assert not [secret for secret in SECRETS if secret in shown.replace("SLACK_BOT_TOKEN", "")]
 
 

@@ -440,6 +440,23 @@ def test_a_secret_written_out_in_a_playbook_is_refused_and_not_shown(project: Pr
     assert project.said() == ""
 
 
+@pytest.mark.parametrize(
+    ("file", "old"),
+    [
+        *((CONFIG, name) for name in ("automatic, ", "emergency", "plan: seed", "updates: incidents")),
+        *((RULES, name) for name in ("bad: errors", "signal: db_errors")),
+        *((CHECKS, name) for name in ("graph: graph", "target: cache")),
+        *((LADDER, name) for name in ("target: cache", "confirm: api")),
+    ],
+)
+def test_a_secret_in_place_of_a_name_is_refused_and_not_shown(project: Project, file: str, old: str) -> None:
+    key, colon, _ = old.partition(": ")
+    project.change(file, old, f"{key if colon else ''}{colon}'${{env:SLACK_BOT_TOKEN}}'" + (", " if "," in old else ""))
+    said = project.said()
+    assert "`${env:SLACK_BOT_TOKEN}` a reference cannot stand for a name" in said
+    assert "xoxb" not in said
+
+
 def test_a_data_rung_that_acts_without_steps_is_refused(project: Project) -> None:
     text = (project.folder / LADDER).read_text()
     start = text.index("    steps:\n      - name: fence writers")

@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psycopg
 
@@ -11,6 +12,7 @@ from watchdog.demo import data
 from watchdog.demo.before import Systems
 from watchdog.demo.service.stores import Version
 from watchdog.demo.stack import Stack
+from watchdog.servers.neo4j import Neo4jServer
 
 Serve = Callable[[Stack, Version], AbstractAsyncContextManager[Any]]
 ASSESSMENT = {"user_id": 1, "control_id": "C-0001", "score": 50, "note": "n"}
@@ -62,12 +64,22 @@ async def test_a_document_has_a_row_a_vector_and_a_node_and_is_found(
     assert [record["id"] for record in nodes.records] == ["C-0001"]
 
 
-async def test_a_document_without_its_node_leaves_no_row_behind(
-    compliance: Stack, serve: Serve, systems: Systems
-) -> None:
+async def test_a_document_without_its_control_leaves_no_row_behind(compliance: Stack, serve: Serve) -> None:
     async with serve(compliance, "v1") as send:
-        status, _ = await send("POST", "/documents", json=DOCUMENT | {"control_id": "C-9999"})
-    assert status == 404
+        assert (await send("POST", "/documents", json=DOCUMENT | {"control_id": "C-9999"}))[0] == 404
+    await _no_new_documents(compliance)
+
+
+async def test_a_document_that_the_graph_does_not_take_leaves_no_row_behind(compliance: Stack, serve: Serve) -> None:
+    dead = SimpleNamespace(url=f"bolt://127.0.0.1:{compliance.port}", auth=compliance.neo4j.auth)
+    without_graph = dataclasses.replace(compliance, neo4j=cast("Neo4jServer", dead))
+    async with serve(without_graph, "v1") as send:
+        assert (await send("POST", "/documents", json=DOCUMENT))[0] == 503
+        assert (await send("GET", "/health"))[1]["stores"] == ["neo4j"]
+    await _no_new_documents(compliance)
+
+
+async def _no_new_documents(compliance: Stack) -> None:
     async with await psycopg.AsyncConnection.connect(compliance.admin_url) as connection:
         rows = await connection.execute(
             "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM document_embeddings)"

@@ -142,6 +142,13 @@ async def test_a_graph_that_is_not_there_leaves_no_value(
     await gone.close()
 
 
+async def test_a_database_that_ends_the_session_leaves_no_value(probe: Callable[..., Probe]) -> None:
+    dies = CrossCheckRead(rows=Script("SELECT pg_terminate_backend(pg_backend_pid())"), nodes=NODES)
+    answer = (await probe(Meanwhile(), {"dies": dies}).read())["dies"][()]
+    assert isinstance(answer, Missing)
+    assert answer.cause is Cause.UNREACHABLE
+
+
 def test_an_id_that_changed_sides_is_not_the_same_difference() -> None:
     before = Pair(frozenset({"1"}), frozenset()).unmatched("both")
     after = Pair(frozenset(), frozenset({"1"})).unmatched("both")

@@ -66,11 +66,11 @@ async def test_a_check_that_makes_no_sense_says_why_and_hides_no_other(
 
 async def test_a_check_that_takes_too_long_does_not_answer(build: Build, graph_target: Neo4jTarget) -> None:
     text = "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN count(a * b)"
-    probe = build(KIND, graph_target, {"slow": check(text, "value")}, timeout=Duration(SECOND // 2))
+    probe = build(KIND, graph_target, {"slow": check(text, "value")}, query_timeout=Duration(SECOND // 2))
     slow = (await probe.read())["slow"][()]
     assert isinstance(slow, Missing)
     assert slow.cause is Cause.UNREACHABLE
-    assert "longer than its timeout" in slow.detail
+    assert "longer than its query_timeout" in slow.detail
 
 
 async def test_a_server_that_is_not_there_fails_the_whole_reading(

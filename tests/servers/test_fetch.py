@@ -1,5 +1,6 @@
 """Fetching artifacts, from a Maven repository of our own on the loopback address."""
 
+import asyncio
 import functools
 import hashlib
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from watchdog.servers.errors import ServerError
-from watchdog.servers.fetch import Artifact, download, download_all, extract_member, wheel_root
+from watchdog.servers.fetch import Artifact, download, download_all, extract_member, from_worker, wheel_root
 
 CONTENT = b"not really a jar"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -70,6 +71,14 @@ def test_a_changed_file_is_refused(mirror: Path, tmp_path: Path) -> None:
 def test_an_absent_artifact_is_named_with_what_to_do(mirror: Path, tmp_path: Path) -> None:
     with pytest.raises(ServerError, match=r"org\.example:thing:9.*no repository has it.*mirror"):
         download(Artifact("org.example", "thing", "9"), tmp_path / "new")
+
+
+async def test_progress_from_a_worker_is_heard_in_the_event_loop() -> None:
+    heard: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    report = from_worker(lambda text: heard.put_nowait((text, threading.get_ident())))
+    assert report is not None
+    await asyncio.to_thread(report, "half done")
+    assert await heard.get() == ("half done", threading.get_ident())
 
 
 def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs_it() -> None:

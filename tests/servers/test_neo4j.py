@@ -14,6 +14,7 @@ from watchdog.servers.process import is_alive
 async def test_a_clean_server_is_empty_and_has_apoc(neo4j_clean: Neo4jServer) -> None:
     async with AsyncGraphDatabase.driver(neo4j_clean.url, auth=neo4j_clean.auth) as driver:
         assert (await driver.execute_query("MATCH (n) RETURN count(n)")).records[0].value() == 0
+        assert (await driver.execute_query("SHOW CONSTRAINTS")).records == []
         await driver.execute_query("CREATE CONSTRAINT FOR (n:Thing) REQUIRE n.id IS UNIQUE")
         await driver.execute_query("CREATE (:Thing {id: 1})")
         exported = await driver.execute_query("CALL apoc.export.json.all('things.json', {}) YIELD nodes RETURN nodes")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from watchdog.servers.paths import build_once, cache_dir, closed_directory, scratch_dir
+from watchdog.servers.paths import _is_ours_alone, build_once, cache_dir, closed_directory, scratch_dir
 
 BUILDS = """
 import sys
 from pathlib import Path
-from watchdog.servers.paths import build_once
+from watchdog.servers.paths import _is_ours_alone, build_once
 
 def build(tree):
     with open(sys.argv[2], "a") as counter:
@@ -79,6 +79,16 @@ def test_the_first_closed_directory_on_the_way_is_named(tmp_path: Path) -> None:
         assert closed_directory(open_to_all / "not/yet/there") is None
         (open_to_all / "closed").mkdir(mode=0o700)
         assert closed_directory(open_to_all / "closed/below") == open_to_all / "closed"
+
+
+def test_a_cache_that_others_can_write_or_redirect_is_not_used(tmp_path: Path) -> None:
+    assert _is_ours_alone(tmp_path / "fresh")
+    (tmp_path / "fresh").chmod(0o777)
+    assert not _is_ours_alone(tmp_path / "fresh")
+    (tmp_path / "mine").mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    assert not _is_ours_alone(tmp_path / "link")
+    assert not _is_ours_alone(tmp_path / "absent/below")
 
 
 def test_a_scratch_directory_is_gone_afterwards() -> None:

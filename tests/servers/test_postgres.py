@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from watchdog.servers.errors import ServerError
-from watchdog.servers.postgres import PostgresServer, Version
-from watchdog.servers.process import descendants, is_alive
+from watchdog.servers.postgres import PostgresServer, Version, _require_access, _require_empty
+from watchdog.servers.process import Account, descendants, is_alive
 
 QUICK = {"fsync": "off"}
 
@@ -77,6 +77,13 @@ async def test_the_superuser_needs_no_password_through_the_private_socket(postgr
     assert postgres_server.socket_dir.stat().st_mode & 0o777 == 0o700
 
 
+async def test_data_with_a_path_too_long_for_a_socket_has_its_socket_elsewhere(server_dir: Path) -> None:
+    async with await PostgresServer.start(server_dir / ("x" * 90) / "data", settings=QUICK) as server:
+        address = f"host={server.socket_dir} port={server.port} user=postgres dbname=postgres"
+        assert await ask(address, "SELECT 1") == [(1,)]
+    assert not server.socket_dir.exists()
+
+
 async def test_over_tcp_everybody_needs_a_password(postgres_server: PostgresServer) -> None:
     await ask(postgres_server.url("postgres"), "CREATE ROLE named LOGIN PASSWORD 'a:b/c@d'")
     for url in (postgres_server.url("postgres", "named"), postgres_server.url("postgres", "postgres", "wrong")):
@@ -137,6 +144,25 @@ async def test_a_port_in_use_is_named_with_the_end_of_the_log(
 ) -> None:
     with pytest.raises(ServerError, match=f"(?s)port {postgres_server.port}.*could not bind"):
         await PostgresServer.start(server_dir / "data", port=postgres_server.port)
+
+
+async def test_a_relative_directory_is_below_the_working_directory(
+    server_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(server_dir)
+    async with await PostgresServer.start(Path("data"), settings=QUICK) as server:
+        assert server.data_dir == server_dir / "data"
+        assert await ask(server.url("postgres"), "SHOW data_directory") == [(str(server_dir / "data"),)]
+
+
+async def test_for_another_user_directories_on_the_way_must_be_open(server_dir: Path) -> None:
+    somebody = Account("somebody", os.geteuid() + 1, os.getegid())
+    closed = server_dir / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(ServerError, match=f"somebody may not enter {closed}, where its binaries are"):
+        _require_access(closed / "tree", somebody)
+    with pytest.raises(ServerError, match=f"somebody may not enter {closed}; put the data"):
+        _require_empty(closed / "data", somebody)
 
 
 async def test_a_broken_cluster_is_refused_with_the_end_of_the_log(server_dir: Path) -> None:

@@ -61,13 +61,17 @@ async def test_servers_end_when_the_process_that_started_them_is_killed(server_d
     )
     assert parent.stdout is not None
     family = json.loads(await parent.stdout.readline())
-    assert len(family) > 4
-    assert all(is_alive(pid) for pid in family)
+    try:
+        assert len(family) > 4
+        assert all(is_alive(pid) for pid in family)
 
-    parent.kill()
-    await parent.communicate()
+        parent.kill()
+        await parent.communicate()
 
-    await until(lambda: not any(is_alive(pid) for pid in family))
+        await until(lambda: not any(is_alive(pid) for pid in family))
+    finally:
+        for pid in filter(is_alive, family):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def test_a_child_has_a_session_of_its_own_so_that_control_c_passes_it_by(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ async def serving(site: Site, socket_path: Path) -> AsyncIterator[Serving]:
 async def api(serving: Serving) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(uds=str(serving.socket))
     headers = {"X-Watchdog-Who": "ana@desk"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://watchdog", headers=headers) as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://watchdog", trust_env=False, headers=headers) as client:
         yield client
 
 

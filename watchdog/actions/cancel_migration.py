@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from psycopg import sql
+
 from watchdog.migrations.sql import without_literals
-from watchdog.model.time import MILLISECOND, SECOND, say_span
+from watchdog.model.time import MILLISECOND, SECOND
 from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import StepError, StepUncertainError, TargetError
 from watchdog.ports.kinds import ActionKind, Duration, Resources
@@ -24,7 +26,8 @@ _FIND = """
     FROM pg_stat_activity AS activity JOIN pg_locks AS held USING (pid) JOIN pg_class ON pg_class.oid = held.relation
     WHERE activity.datname = current_database() AND activity.backend_type = 'client backend'
       AND activity.pid <> pg_backend_pid()
-      AND held.locktype = 'relation' AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND held.locktype = 'relation'
+      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND held.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
       AND pg_class.relkind IN ('r', 'p', 'm')
       AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_' OR nspname = 'information_schema')
@@ -110,20 +113,27 @@ class CancelMigrationAction:
 
         await retried(context, once)
 
-    async def _sessions(self) -> list[_Session]:
-        parameters: dict[str, Any] = {
+    @property
+    def _filter(self) -> dict[str, Any]:
+        return {
             "roles": list(self._options.roles),
             "applications": list(self._options.application_names),
             "query": self._options.query,
         }
+
+    async def _sessions(self) -> list[_Session]:
         async with self._target.observe() as connection:
-            rows = await (await connection.execute(_FIND.encode(), parameters)).fetchall()
+            rows = await (await connection.execute(_FIND.encode(), self._filter)).fetchall()
         return [_Session(*row) for row in rows]
 
     async def _signal(self, function: str, sessions: Sequence[_Session]) -> None:
+        """Only those that still fit: a session may have gone on to something else."""
+        query = sql.SQL("SELECT {}(pid) FROM ({}) AS found WHERE pid = ANY (%(pids)s)")
         async with self._target.act() as connection:
-            statement = f"SELECT {function}(pid) FROM unnest(%s::int[]) AS pid"
-            await connection.execute(statement.encode(), ([each.pid for each in sessions],))
+            await connection.execute(
+                query.format(sql.Identifier(function), sql.SQL(_FIND)),
+                {**self._filter, "pids": [each.pid for each in sessions]},
+            )
 
     async def _left(self, context: StepContext, of: Sequence[_Session], within: int) -> list[_Session]:
         """Which of these are still there when the time is up, or at once when none is."""

@@ -1,1 +1,5 @@
-"""The command line; the only place that prints."""
+"""The command line; the only package that prints."""
+
+from watchdog.cli.root import app, main
+
+__all__ = ["app", "main"]

@@ -19,14 +19,14 @@ from watchdog.config.configuration import (
 )
 from watchdog.config.options import leaves
 from watchdog.config.problems import one_of, quoted
-from watchdog.config.scalars import PositiveLength, Raw, complaint, plain
+from watchdog.config.scalars import Name, PositiveLength, Raw, complaint, plain
 from watchdog.config.secrets import ConfiguredText
 from watchdog.config.shapes import Place, Shape, Values, part, shape
 from watchdog.model.communication import Plan
 from watchdog.model.guards import GuardSettings
 from watchdog.ports.kinds import NotifierKind, TargetKind
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+NAMES: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 NAME_HELP: Final = "letters, digits, `-` and `_`, at most 63"
 SOCKET_BYTES: Final = 107
 """What Linux takes as the path of a Unix socket."""
@@ -85,10 +85,10 @@ class WebHead:
 class GuardHead:
     """What a guard names, beside its settings."""
 
-    rules: tuple[str, ...]
-    playbook: str
-    plan: str = ""
-    targets: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[Name, ...]
+    playbook: Name
+    plan: Name = ""
+    targets: Mapping[str, Name] = field(default_factory=dict)
     every: PositiveLength | None = None
     demo: bool = False
 
@@ -193,7 +193,7 @@ def _named(section: Place) -> list[tuple[str, Place]]:
     """The entries of a section; their names are used in file names, metrics and addresses."""
     named = list(section.entries())
     for name, place in named:
-        if not NAME.fullmatch(name):
+        if not NAMES.fullmatch(name):
             place.error(f"{quoted(name)} is no name", NAME_HELP)
     return named
 

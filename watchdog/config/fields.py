@@ -6,10 +6,12 @@ A `Span` is an int to Python, so every one is named here; a test compares this t
 from collections.abc import Mapping
 from typing import Any, Final
 
+from watchdog.config.configuration import Channel
 from watchdog.config.scalars import (
     AtLeastOne,
     Length,
     Line,
+    Name,
     NotNegative,
     Positive,
     PositiveLength,
@@ -35,8 +37,8 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
     CountRule: {"above": NotNegative, "per": PositiveLength},
     CheckRule: {"confirm": AtLeastOne},
     StallRule: {"after": PositiveLength},
-    SchemaErrors: {"min_count": Positive},
-    Step: {"name": Line, "timeout": PositiveLength},
+    SchemaErrors: {"signal": Name, "min_count": Positive},
+    Step: {"name": Line, "target": Name, "timeout": PositiveLength},
     Rung: {
         "predicted": Length,
         "undecided_after": PositiveLength,
@@ -44,8 +46,9 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
         "propose_deadline": PositiveLength,
     },
     Playbook: {"budget": PositiveLength},
-    Beat: {"name": Line, "after": Length, "impact_over": Length},
-    Plan: {"clock": Positive},
+    Beat: {"name": Line, "channel": Name, "after": Length, "impact_over": Length},
+    Plan: {"clock": Positive, "updates": Name},
+    Channel: {"notifier": Name},
     GuardSettings: {
         "baseline": PositiveLength,
         "min_baseline": Length,

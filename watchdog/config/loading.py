@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from watchdog.config.config_file import NAME, NAME_HELP, ConfigFile, DeclaredGuard, read_config
+from watchdog.config.config_file import NAME_HELP, NAMES, ConfigFile, DeclaredGuard, read_config
 from watchdog.config.configuration import Configuration, GuardConfiguration, Registries, Report
 from watchdog.config.guards import GuardFiles, assemble
 from watchdog.config.playbook_file import PlaybookFile, read_playbook
@@ -102,7 +102,7 @@ class _Loading:
 
     def named(self, name: str, path: Path, known: list[str], place: Place) -> Path | None:
         """The path of a file that is named without its folder, if it is there."""
-        if not NAME.fullmatch(name):
+        if not NAMES.fullmatch(name):
             place.error(f"{quoted(name)} is no name of a file there", NAME_HELP)
         elif name not in known:
             place.error(f"there is no {quoted(str(path), LONGEST_PATH)}", one_of(name, known))

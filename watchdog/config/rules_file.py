@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from watchdog.config.problems import quoted
-from watchdog.config.scalars import PositiveLength, Raw
+from watchdog.config.scalars import Name, PositiveLength, Raw
 from watchdog.config.shapes import Part, Place, Shape, Values, part, right_version, shape
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
@@ -64,8 +64,8 @@ class RulesHead:
 class ProbeHead:
     """What every probe has."""
 
-    probe: str
-    target: str
+    probe: Name
+    target: Name
     read: Raw
     every: PositiveLength = 15 * SECOND
     timeout: PositiveLength = 5 * SECOND

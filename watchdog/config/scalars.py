@@ -62,6 +62,13 @@ def plain(value: object, info: ValidationInfo) -> object:
     return _resolved(value, _scope(info)) if "${" in value else str(value)
 
 
+def _name(value: object, info: ValidationInfo) -> object:
+    """A name of something configured. Messages quote names, so none may come out of a reference."""
+    if isinstance(value, Text) and "${" in value:
+        raise complaint("a reference cannot stand for a name", "the name itself")
+    return plain(value, info)
+
+
 def _scope(info: ValidationInfo) -> Scope:
     if not isinstance(info.context, Scope):
         raise TypeError("a text with its line comes from a file, and files are read with a scope")
@@ -186,14 +193,14 @@ def _selector(value: object, info: ValidationInfo) -> Selector:
     instead = "the name of a signal, or `{signal: name, where: {label: value}}`"
     if isinstance(value, Mapping):
         where = value.get("where", {})
-        signal = plain(value.get("signal"), info)
+        signal = _name(value.get("signal"), info)
         if value.keys() <= {"signal", "where"} and isinstance(signal, str) and isinstance(where, Mapping):
             labels = {str(label): plain(text, info) for label, text in where.items()}
             pairs = tuple(sorted((label, text) for label, text in labels.items() if isinstance(text, str)))
             if len(pairs) == len(labels):
                 return Selector(signal, pairs)
         raise complaint("is no selection of a signal", instead)
-    signal = plain(value, info)
+    signal = _name(value, info)
     if not isinstance(signal, str) or not signal:
         raise complaint("must name a signal", instead)
     return Selector(signal)
@@ -233,6 +240,7 @@ _RATIO_SCHEMA: Final = {
     "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": "^[0-9.]+%$"}]
 }
 
+Name = Annotated[str, BeforeValidator(_name)]
 Line = Annotated[str, BeforeValidator(plain), AfterValidator(_line), _text_schema(minLength=1, maxLength=100)]
 Length = Annotated[int, BeforeValidator(_span), _text_schema(pattern=spans.PATTERN)]
 PositiveLength = Annotated[int, AfterValidator(_positive), BeforeValidator(_span), _text_schema(pattern=spans.PATTERN)]
@@ -247,7 +255,7 @@ SCALARS: Final[Mapping[Any, Any]] = {
     Script: Annotated[Any, PlainValidator(_script), WithJsonSchema(_SCRIPT_SCHEMA)],
     Selector: Annotated[Any, PlainValidator(_selector), WithJsonSchema(_SELECTOR_SCHEMA)],
     Duration: Length,
-    Role: Annotated[str, BeforeValidator(plain)],
+    Role: Name,
     Raw: Any,
     Any: Annotated[Any, BeforeValidator(_anything)],
     object: Annotated[Any, BeforeValidator(_anything)],

@@ -10,6 +10,7 @@ from watchdog.model.time import Time
 
 BUDGET_S = 300.0
 LATE_S = 5.0
+ROLLED_BACK = "rolled back and recovered"
 
 
 def settled(view: dict[str, Any]) -> bool:
@@ -60,19 +61,16 @@ def from_daemon(expected: str, view: dict[str, Any], slack: SlackDouble, hurt_at
         return [Check("nothing happened", incident is None and state == "reversible", f"release {state}, no incident")]
     if incident is None:
         return [Check("an incident was opened", ok=False, detail="none")]
-    checks = [
-        Check(
-            "outcome", incident["outcome"] == expected, f"{incident['outcome']}; rungs that acted: {_list(rungs(view))}"
-        )
-    ]
+    how = f"{incident['outcome']}; rungs that acted: {_list(rungs(view))}"
+    checks = [Check("outcome", incident["outcome"] == expected, how)]
     if hurt_at is not None:
         seconds = (nanoseconds(incident["opened_at"]) - hurt_at) / 1e9
         checks.append(Check("seconds to detect", 0 <= seconds < BUDGET_S, f"{seconds:.1f} s after the damage began"))
     if incident["seconds_to_recover"] is not None:
         took = incident["seconds_to_recover"]
         checks.append(Check("seconds to roll back", took < BUDGET_S, f"{took:.1f} s from detection to recovery"))
-    if "recovered" not in expected or expected.startswith("no rung"):
-        checks.append(Check("data was not touched", not incident["data_touched"], "people were asked, and said no"))
+    if expected != ROLLED_BACK:
+        checks.append(Check("data was not touched", not incident["data_touched"], "the data rung did not act"))
     return [*checks, _told(view, slack), _acknowledged(incident)]
 
 

@@ -195,12 +195,12 @@ def _error(status: int | None) -> str | None:
 
 
 OPERATIONS: Mapping[str, tuple[int, Callable[[User], Awaitable[Answer]]]] = {
-    "create_assessment": (30, User.create_assessment),
-    "read_assessment": (22, User.read_assessment),
-    "search": (10, User.search),
-    "risks": (10, User.risks),
-    "change_assessment": (8, User.change_assessment),
-    "user": (8, User.user),
+    "create_assessment": (27, User.create_assessment),
+    "read_assessment": (15, User.read_assessment),
+    "search": (25, User.search),
+    "risks": (8, User.risks),
+    "change_assessment": (7, User.change_assessment),
+    "user": (6, User.user),
     "session": (5, User.session),
     "preferences": (5, User.preferences),
     "create_document": (2, User.create_document),

@@ -38,10 +38,10 @@ def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> 
         return Decision(Admission.ENTER, f"approved by {approver}")
     if rung.autonomy is Autonomy.OBSERVE:
         return Decision(Admission.OBSERVE, "its autonomy is observe")
-    asked_for = incident.manual and incident.enters is rung.kind
+    asked_for = incident.asked_for is rung.kind
     if rung.autonomy is Autonomy.PROPOSE and not asked_for:
         return Decision(Admission.PROPOSE, "its autonomy is propose")
-    late = _overrun(guard, incident, rung, now)
+    late = _overrun(guard, incident, run, rung, now)
     if late is not None:
         return late
     if rung.kind is RungKind.DATA:
@@ -67,6 +67,8 @@ def _inapplicable(guard: Guard, rung: Rung) -> str:
             return _code_inapplicable(release.old_version, guard)
         case RungKind.DATA if release.protection is Protection.CODE_ONLY:
             return "the release was only seen afterwards (protection code-only): its data is never touched"
+        case RungKind.DATA if record.state is ReleaseState.SETTLED:
+            return "the release is settled: its archives are gone, and without them a rollback loses data"
         case _:
             return ""
 
@@ -92,8 +94,8 @@ def predicted(guard: Guard, rung: Rung) -> Span:
     return rung.predicted
 
 
-def _overrun(guard: Guard, incident: Incident, rung: Rung, now: Time) -> Decision | None:
-    left = incident.opened_at + guard.settings.playbook.budget - now
+def _overrun(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> Decision | None:
+    left = incident.opened_at + run.playbook.budget - now
     needs = predicted(guard, rung)
     if needs <= left or rung.on_overrun is Overrun.GO:
         return None
@@ -111,6 +113,8 @@ def _doubt_about_data(guard: Guard, incident: Incident, *, asked_for: bool) -> s
         return "no valid certificate: this rollback was never shown to restore schema and data"
     if asked_for:
         return ""
+    if not record.watched:
+        return f"the release is {record.state}: from there on a rollback is by hand"
     if record.data_rollbacks >= guard.settings.data_rollbacks:
         return f"the breaker is open: this release has had {record.data_rollbacks} data rollback already"
     if not incident.proof:

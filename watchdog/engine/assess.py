@@ -21,7 +21,8 @@ def assess(guard: Guard, windows: Windows, now: Time) -> Judged:
     verdicts = {rule.name: judge(rule, floored, baseline, now) for rule in rules}
     found: dict[str, str] = {}
     if release is not None and release.watched:
-        found = proof(windows, rules, verdicts, guard.settings.evidence, max(release.t0, guard.well_since), now)
+        armed = tuple(rule for rule in rules if rule.name not in release.unarmed)
+        found = proof(windows, armed, verdicts, guard.settings.evidence, max(release.t0, guard.well_since), now)
     return Judged(verdicts, rechecks=_rechecks(guard, windows, now), proof=found)
 
 

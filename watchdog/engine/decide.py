@@ -4,19 +4,20 @@ from collections.abc import Iterator, Mapping
 
 from watchdog.engine.decide_person import decide_person, next_incident
 from watchdog.engine.decide_release import decide_release
+from watchdog.engine.due import next_step
 from watchdog.engine.evolve import evolve
 from watchdog.engine.notices import owe
 from watchdog.engine.progress import progress
 from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.communication import NoticeOutcome
-from watchdog.model.guards import Guard, Incident, Pending, RunPhase, StepState
+from watchdog.model.guards import Guard, Incident, Pending, Run, RunPhase, StepState
 from watchdog.model.rules import Rule, RungKind
 from watchdog.model.time import Time
 from watchdog.model.verdicts import Basis, Breach, Evidence, Ok, Verdict
 
 MAX_STEPS = 200
-"""More events than this from one input mean that the engine runs in a circle."""
+"""More steps of the climb than this from one input mean that the engine runs in a circle."""
 
 
 def decide(guard: Guard, given: inputs.Input, now: Time) -> tuple[ev.Event, ...]:
@@ -38,9 +39,11 @@ def decide(guard: Guard, given: inputs.Input, now: Time) -> tuple[ev.Event, ...]
 
     take(_directly(guard, given, now))
     judged = given if isinstance(given, inputs.Judged) else None
+    steps = 0
     while (following := progress(guard, judged, now)) is not None:
         take(iter((following,)))
-        if len(events) > MAX_STEPS:
+        steps += not isinstance(following, ev.NoticeSettled)
+        if steps > MAX_STEPS:
             raise AssertionError(f"no end of events for {given!r}: {events[-3:]!r}")
     return tuple(events)
 
@@ -50,7 +53,7 @@ def _directly(guard: Guard, given: inputs.Input, now: Time) -> Iterator[ev.Event
         case inputs.Claim(epoch, holder):
             yield ev.EpochClaimed(epoch, holder)
         case inputs.Gap(by):
-            if guard.pending:
+            if guard.pending or _judging(guard):
                 yield ev.PendingShifted(by)
         case inputs.ClockStep(by):
             yield ev.ClockStepped(by)
@@ -66,6 +69,11 @@ def _directly(guard: Guard, given: inputs.Input, now: Time) -> Iterator[ev.Event
             return
         case _:
             yield from decide_person(guard, given, now)
+
+
+def _judging(guard: Guard) -> bool:
+    run = guard.incident.run if guard.incident is not None else None
+    return run is not None and run.phase is RunPhase.JUDGING
 
 
 def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event]:
@@ -155,7 +163,7 @@ def _step(
     record = run.steps.get(given.step) if run else None
     if isinstance(given, inputs.BeginStep):
         fresh = record is None or record.state is StepState.RESET
-        if fresh and run is not None and run.phase is RunPhase.ACTING and _may_act(guard):
+        if run is not None and fresh and _is_next(run, given.step) and _may_act(guard):
             yield ev.StepIntended(given.step, guard.epoch)
         return
     if record is None or record.state is not StepState.INTENDED:
@@ -169,6 +177,11 @@ def _step(
             yield ev.StepReset(step)
         case inputs.StepCannotTell(step, error):
             yield ev.StepUnknown(step, error)
+
+
+def _is_next(run: Run, step: str) -> bool:
+    following = next_step(run) if run.phase is RunPhase.ACTING else None
+    return following is not None and run.step_id(following) == step
 
 
 def _may_act(guard: Guard) -> bool:

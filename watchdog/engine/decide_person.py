@@ -40,7 +40,7 @@ def decide_person(guard: Guard, given: inputs.Input, now: Time) -> Iterator[ev.E
             yield ev.Denied(_proposed(guard, incident), who)
         case inputs.SetHold(who, reason, length, incident):
             _open_incident(guard, incident)
-            yield ev.HoldSet(who, reason, now + length if length else None)
+            yield ev.HoldSet(who, reason, now + length if length is not None else None)
         case inputs.ReleaseHold(who, incident):
             if _open_incident(guard, incident).hold is not None:
                 yield ev.HoldReleased(who)
@@ -59,10 +59,12 @@ def _trigger(guard: Guard, given: inputs.Trigger, now: Time) -> Iterator[ev.Even
             return
         yield ev.Resolved("watchdog", f"{given.who} triggered again")
     sentence = f"{given.who} asked for it: {given.reason}"
+    # A rule that was in breach before the release cannot tell whether a rung has helped.
+    unarmed = guard.release.unarmed if guard.release is not None else {}
     yield ev.IncidentOpened(
         incident=next_incident(guard),
         opened_at=now,
-        rules=tuple(rule.name for rule in guard.settings.rules),
+        rules=tuple(rule.name for rule in guard.settings.rules if rule.name not in unarmed),
         evidence=(Evidence("manual", now, sentence, Basis.MANUAL),),
         basis=Basis.MANUAL,
         enters=enters,

@@ -99,6 +99,7 @@ def _incident_times(guard: Guard, incident: Incident) -> list[Time]:
         times.append(record.intended_at + step.timeout)
     if run.phase is RunPhase.PROPOSED and run.proposed_at is not None and not run.escalated:
         times.append(run.proposed_at + run.rung.propose_deadline)
-    if run.phase is RunPhase.JUDGING and run.judging_since is not None:
-        times += [run.judging_since + run.rung.undecided_after, run.judging_since + run.rung.undecided_after + PATIENCE]
+    if run.phase is RunPhase.JUDGING and run.undecided_since is not None:
+        undecided = run.undecided_since + run.rung.undecided_after
+        times += [undecided, undecided + PATIENCE]
     return times

@@ -19,7 +19,7 @@ from watchdog.model.guards import (
 )
 from watchdog.model.releases import ReleaseState
 from watchdog.model.rules import RungKind
-from watchdog.model.time import Time
+from watchdog.model.time import Span, Time
 from watchdog.model.verdicts import Basis
 
 K = TypeVar("K")
@@ -40,15 +40,20 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
     """A guard after one event. An event that does not fit the state changes nothing."""
     match event:
         case ev.EpochClaimed(epoch, holder):
-            return replace(guard, epoch=epoch, holder=holder)
+            return replace(_look_anew(guard, None, at), epoch=epoch, holder=holder)
         case ev.Frozen(who, reason):
             return replace(guard, frozen=Hold(who, reason, at))
         case ev.Unfrozen():
             return replace(guard, frozen=None)
         case ev.ClockStepped():
             return guard
-        case ev.PendingBegan() | ev.PendingEnded() | ev.PendingShifted():
-            return replace(guard, pending=_pending(guard.pending, event))
+        case ev.PendingShifted(by):
+            held = {rule: replace(one, since=min(one.since + by, at)) for rule, one in guard.pending.items()}
+            return replace(_look_anew(guard, by, at), pending=held)
+        case ev.PendingBegan(rule, since, evidence):
+            return replace(guard, pending={**guard.pending, rule: Pending(since, evidence)})
+        case ev.PendingEnded(rule):
+            return replace(guard, pending=_without(guard.pending, rule))
         case ev.NoticeOwed() | ev.NoticeIntended() | ev.NoticeSettled():
             return _notice(guard, event, at)
         case ev.IncidentOpened() | ev.Resolved():
@@ -78,16 +83,14 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
             return _run(guard, event, at)
 
 
-def _pending(
-    pending: Mapping[str, Pending], event: ev.PendingBegan | ev.PendingEnded | ev.PendingShifted
-) -> Mapping[str, Pending]:
-    match event:
-        case ev.PendingBegan(rule, since, evidence):
-            return {**pending, rule: Pending(since, evidence)}
-        case ev.PendingEnded(rule):
-            return _without(pending, rule)
-        case ev.PendingShifted(by):
-            return {rule: replace(one, since=one.since + by) for rule, one in pending.items()}
+def _look_anew(guard: Guard, by: Span | None, at: Time) -> Guard:
+    """Time in which nobody looked does not make a recovery undecided; None is all of it up to now."""
+    run = guard.incident.run if guard.incident is not None else None
+    if guard.incident is None or run is None or run.undecided_since is None:
+        return guard
+    latest = max(run.undecided_since, at)
+    since = latest if by is None else min(run.undecided_since + by, latest)
+    return replace(guard, incident=replace(guard.incident, run=replace(run, undecided_since=since)))
 
 
 def _without(mapping: Mapping[K, V], key: K) -> dict[K, V]:
@@ -127,6 +130,7 @@ def _incident_edge(guard: Guard, event: ev.IncidentOpened | ev.Resolved, at: Tim
             manual=event.manual,
             opened_by=event.opened_by,
             reason=event.reason,
+            asked_for=event.enters if event.manual else None,
         )
         # Notices of an earlier incident stay only while they are still owed.
         owed = {key: one for key, one in guard.notices.items() if one.outcome is None}
@@ -135,11 +139,12 @@ def _incident_edge(guard: Guard, event: ev.IncidentOpened | ev.Resolved, at: Tim
         return guard
     run = guard.incident.run
     outcome = run.outcome if run and run.outcome else RunOutcome.ABORTED
-    closed = ClosedIncident(guard.incident.id, guard.incident.opened_at, at, outcome)
+    recovered_at = guard.incident.recovered_at
+    closed = ClosedIncident(guard.incident.id, guard.incident.opened_at, at, outcome, recovered_at)
     return replace(
         guard,
         incident=replace(guard.incident, resolved_at=at, hold=None),
-        well_since=max(guard.well_since, guard.incident.recovered_at or at),
+        well_since=max(guard.well_since, recovered_at or at),
         closed=(*guard.closed, closed)[-KEPT_INCIDENTS:],
     )
 
@@ -161,17 +166,21 @@ def _within_incident(
     match event:
         case ev.RuleJoined(rule, evidence, enters):
             rules = incident.rules if rule in incident.rules else (*incident.rules, rule)
-            basis = Basis.CONFIDENT if evidence.basis is Basis.CONFIDENT else incident.basis
+            basis = evidence.basis if incident.basis is Basis.LITERAL else incident.basis
             incident = replace(
                 incident,
                 rules=rules,
                 evidence=(*incident.evidence, evidence),
-                basis=incident.basis if incident.manual else basis,
+                basis=basis,
                 enters=stronger(incident.enters, enters),
             )
         case ev.TriggerJoined(who, reason, enters):
             incident = replace(
-                incident, manual=True, reason=f"{who}: {reason}", enters=stronger(incident.enters, enters)
+                incident,
+                manual=True,
+                reason=f"{who}: {reason}",
+                enters=stronger(incident.enters, enters),
+                asked_for=stronger(incident.asked_for or enters, enters),
             )
         case ev.ProofFound(kind, sentence):
             incident = replace(incident, proof={**incident.proof, kind: sentence})
@@ -221,10 +230,18 @@ def _run(guard: Guard, event: ev.Event, at: Time) -> Guard:
     release = guard.release
     if isinstance(event, ev.RungEntered) and event.rung is RungKind.DATA and release is not None:
         release = replace(release, data_rollbacks=release.data_rollbacks + 1)
-    if isinstance(event, ev.RunEnded) and incident.data_touched and release is not None:
+    undone = incident.run is not None and incident.run.data_rolled_back
+    if isinstance(event, ev.RunEnded) and undone and release is not None:
         release = replace(release, state=ReleaseState.ROLLED_BACK)
     well_since = max(guard.well_since, incident.recovered_at or 0)
     return replace(guard, incident=incident, release=release, well_since=well_since)
+
+
+def incident_of(guard: Guard, name: str) -> Incident | ClosedIncident | None:
+    """The latest incident or one of those that are over, by its name."""
+    if guard.incident is not None and guard.incident.id == name:
+        return guard.incident
+    return next((one for one in reversed(guard.closed) if one.id == name), None)
 
 
 def unsettled(guard: Guard) -> tuple[NoticeRecord, ...]:

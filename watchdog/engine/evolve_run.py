@@ -78,7 +78,7 @@ def _rung(run: Run, event: ev.Event, at: Time) -> Run:
         case ev.Denied(rung, who):
             return _passed(run, RungRecord(rung, at, "denied", f"by {who}", at), run.position)
         case ev.RungFinished(_, since):
-            return replace(run, phase=RunPhase.JUDGING, judging_since=since)
+            return replace(run, phase=RunPhase.JUDGING, judging_since=since, undecided_since=since)
         case ev.RungJudged(rung, outcome, _, reason):
             return _judged(run, RungRecord(rung, at, outcome, reason, at))
         case _:
@@ -99,4 +99,5 @@ def _judged(run: Run, record: RungRecord) -> Run:
         phase=RunPhase.CHOOSING,
         rungs=(*run.rungs[:-1], closed),
         judging_since=None,
+        undecided_since=None,
     )

@@ -2,7 +2,7 @@
 
 from watchdog.engine.baseline import histogram_before, level_before, rate_before
 from watchdog.engine.proportion import Bounds, poisson, quantile, slower_than, wilson
-from watchdog.engine.windows import Rise, Windows, absence, levels, rise, spread
+from watchdog.engine.windows import Rise, Windows, absence, age, levels, rise, spread
 from watchdog.model.guards import Baseline
 from watchdog.model.rules import (
     CheckRule,
@@ -17,7 +17,7 @@ from watchdog.model.rules import (
     StallRule,
 )
 from watchdog.model.signals import Cause, Missing, Selector
-from watchdog.model.time import SECOND, Span, Time, in_seconds, say_span
+from watchdog.model.time import Span, Time, in_seconds, say_span
 from watchdog.model.verdicts import Basis, Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
 
 
@@ -40,7 +40,7 @@ def judge(rule: Rule, windows: Windows, baseline: Baseline | None, now: Time) ->
 
 def unavailable(selector: Selector, windows: Windows, now: Time) -> NoData | ProbeFailed | None:
     """Why a signal cannot be judged now; None when it is fresh."""
-    gone = absence(windows, selector, now, windows.ages.get(selector.signal, 15 * SECOND))
+    gone = absence(windows, selector, now, age(windows, selector.signal))
     if gone is None:
         return None
     if isinstance(gone, Missing):
@@ -227,9 +227,9 @@ def _stall(rule: StallRule, windows: Windows, baseline: Baseline | None, now: Ti
     for selector in (rule.in_flight, rule.completed):
         if (gone := unavailable(selector, windows, now)) is not None:
             return gone
-    waiting = levels(windows, rule.in_flight, now - rule.after, now)
+    waiting = _waiting(rule, windows, now)
     done = _recent_rise(windows, rule.completed, rule.after, now)
-    if not waiting or done is None or now - min(done.since, waiting[0][0]) < rule.after * 0.8:
+    if not waiting or done is None or now - max(done.since, waiting[0][0]) < rule.after * 0.8:
         return NoData(Cause.NOT_YET, f"{rule.name}: not watched for {say_span(rule.after)} yet")
     usual = rate_before(baseline, rule.completed.signal, rule.completed.where) if baseline else 0.0
     least = min(value for _, value in waiting)
@@ -240,3 +240,11 @@ def _stall(rule: StallRule, windows: Windows, baseline: Baseline | None, now: Ti
     )
     evidence = Evidence(rule.name, now, sentence, Basis.CONFIDENT, numbers)
     return Breach(evidence) if done.amount <= 0 and least > 0 else Ok(evidence)
+
+
+def _waiting(rule: StallRule, windows: Windows, now: Time) -> tuple[tuple[Time, float], ...]:
+    """Requests in flight over the whole of `after`: also the last reading before it, as a rise begins there."""
+    since = now - rule.after
+    read = levels(windows, rule.in_flight, windows.floor, now)
+    earlier = [one for one in read if since - age(windows, rule.in_flight.signal) <= one[0] <= since]
+    return (*earlier[-1:], *(one for one in read if one[0] > since))

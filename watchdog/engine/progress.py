@@ -2,7 +2,7 @@
 
 from watchdog.engine.admission import Admission, admit, predicted
 from watchdog.engine.due import PATIENCE, ended_badly, next_step
-from watchdog.engine.evolve import unsettled
+from watchdog.engine.evolve import incident_of, unsettled
 from watchdog.engine.recheck import overall
 from watchdog.model import events as ev
 from watchdog.model.communication import NoticeOutcome
@@ -57,12 +57,13 @@ def _unsaid(guard: Guard, record: NoticeRecord, now: Time) -> str:
         )
         return SUPERSEDED if newer else ""
     beat = next((one for one in guard.settings.plan.beats if one.name == notice.topic), None)
-    incident = guard.incident
-    if beat is None or incident is None or incident.id != notice.incident:
+    incident = incident_of(guard, notice.incident)
+    if beat is None or incident is None or not notice.template:
         return ""
-    if incident.recovered_at is not None and not beat.if_recovered:
-        return "recovered before it was due"
-    impact = ((incident.recovered_at or now) - incident.opened_at) * guard.settings.plan.clock
+    over = incident.recovered_at or incident.resolved_at
+    if over is not None and not beat.if_recovered:
+        return f"{'recovered' if incident.recovered_at else 'resolved'} before it was due"
+    impact = ((over or now) - incident.opened_at) * guard.settings.plan.clock
     if impact < beat.impact_over:
         return f"the impact lasted {say_span(round(impact))}, not {say_span(beat.impact_over)}"
     return ""
@@ -86,10 +87,10 @@ def _incident(guard: Guard, incident: Incident, judged: Judged | None, now: Time
     match run.phase:
         case RunPhase.CHOOSING:
             if run.rungs and run.rungs[-1].outcome == Recovery.RECOVERED:
-                return ev.RunEnded(recovered_outcome(incident), run.rungs[-1].reason)
+                return ev.RunEnded(recovered_outcome(run), run.rungs[-1].reason)
             return None if braked else _choose(guard, incident, run, now)
         case RunPhase.PROPOSED:
-            return _escalate(run, now)
+            return (None if braked else _overtaken(guard, incident, run, now)) or _escalate(run, now)
         case RunPhase.ACTING:
             return _acting(run, now)
         case RunPhase.JUDGING:
@@ -104,7 +105,7 @@ def _choose(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Event:
     if rung is not None and run.position < wanted:
         return ev.RungSkipped(rung.kind, run.position, f"what was seen since needs {incident.enters}")
     if rung is None:
-        return ev.RunEnded(*_last_word(incident, run))
+        return ev.RunEnded(*_last_word(run))
     decision = admit(guard, incident, run, rung, now)
     match decision.admission:
         case Admission.SKIP:
@@ -122,13 +123,25 @@ def would(rung: Rung) -> str:
     return "would have done: " + "; ".join(step.name for step in rung.steps)
 
 
-def _last_word(incident: Incident, run: Run) -> tuple[RunOutcome, str]:
+def _last_word(run: Run) -> tuple[RunOutcome, str]:
     acted = [record for record in run.rungs if record.outcome not in {"skipped", "observed", "denied"}]
     if not acted and any(record.outcome == "observed" for record in run.rungs):
         return RunOutcome.OBSERVED, "no rung was allowed to act"
-    if incident.data_touched:
+    if run.data_rolled_back:
         return RunOutcome.NOT_RECOVERED, "data was rolled back, and the service is still not well"
     return RunOutcome.EXHAUSTED, "no rung is left"
+
+
+def _overtaken(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Event | None:
+    """A proposal that what came since has answered: more is needed, or a person asked for just this rung."""
+    rung = run.rung
+    if rung is None:
+        return None
+    needed = run.position < run.playbook.index_of(incident.enters)
+    if needed or incident.asked_for is rung.kind:
+        event = _choose(guard, incident, run, now)
+        return event if isinstance(event, ev.RungSkipped | ev.RungEntered) else None
+    return None
 
 
 def _escalate(run: Run, now: Time) -> ev.Event | None:
@@ -155,7 +168,7 @@ def _acting(run: Run, now: Time) -> ev.Event | None:
 
 
 def _judging(run: Run, judged: Judged | None, now: Time) -> ev.Event | None:
-    rung, since = run.rung, run.judging_since
+    rung, since = run.rung, run.undecided_since
     if rung is None or since is None:
         return None
     outcome = overall(judged.rechecks) if judged is not None and judged.rechecks else Recovery.UNDECIDED
@@ -178,6 +191,6 @@ def _ended(guard: Guard, incident: Incident, now: Time) -> ev.Event | None:
     return ev.Resolved("watchdog", f"well for {say_span(guard.settings.resolve_after)}")
 
 
-def recovered_outcome(incident: Incident) -> RunOutcome:
+def recovered_outcome(run: Run) -> RunOutcome:
     """How a climb that ended well is called."""
-    return RunOutcome.ROLLED_BACK if incident.data_touched else RunOutcome.RECOVERED
+    return RunOutcome.ROLLED_BACK if run.data_rolled_back else RunOutcome.RECOVERED

@@ -7,7 +7,7 @@ from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import Rule
 from watchdog.model.signals import Selector
 from watchdog.model.time import Time
-from watchdog.model.verdicts import Breach, Verdict
+from watchdog.model.verdicts import Basis, Breach, Verdict
 
 
 def proof(
@@ -21,14 +21,17 @@ def proof(
     """What speaks for the release as the cause, by kind: one sentence each.
 
     Counted are database errors whose SQLSTATE points at the schema, risen since T-0 beyond what the counter shows
-    before it, and breaches of rules that prove damage (integrity).
+    before it, and breaches of rules that prove damage (integrity); `rules` are those that were well since T-0. What
+    is literal only and has to hold proves nothing.
     """
     found: dict[str, str] = {}
     for errors in counters:
         found.update(_schema_errors(windows, errors, t0, now))
     for rule in rules:
         verdict = verdicts.get(rule.name)
-        if rule.proves and isinstance(verdict, Breach):
+        if not rule.proves or not isinstance(verdict, Breach):
+            continue
+        if verdict.evidence.basis is Basis.CONFIDENT or not rule.hold:
             found[f"integrity {rule.name}"] = verdict.evidence.sentence
     return found
 

@@ -64,7 +64,7 @@ def quantile(histogram: Histogram, share: float) -> float | None:
 
 
 def slower_than(histogram: Histogram, limit: float) -> float:
-    """How many observations were above a limit, linear within the bucket that holds it.
+    """How many observations were above a limit, linear within the bucket that holds it; never less than none.
 
     A limit beyond the last finite bound counts only what is above that bound: it cannot be told apart there.
     """
@@ -72,8 +72,8 @@ def slower_than(histogram: Histogram, limit: float) -> float:
     for bound, count in zip(histogram.bounds, histogram.counts, strict=True):
         if limit <= bound:
             if math.isinf(bound):
-                return histogram.count - below
+                break
             inside = (limit - edge) / (bound - edge) if bound > edge else 1.0
-            return histogram.count - (below + (count - below) * inside)
+            return max(0.0, histogram.count - (below + (count - below) * inside))
         below, edge = count, bound
-    return histogram.count - below
+    return max(0.0, histogram.count - below)

@@ -1,7 +1,8 @@
 """Windows: the recent samples of every series, ready to be asked for rises and levels.
 
 Counters and distributions are kept twice: as read, and corrected for resets, so that a rise over any stretch is one
-subtraction. A sample that comes late is sorted in; one of an instant that is there already is dropped.
+subtraction. A sample that comes late is sorted in; one of an instant that is there already is dropped, and so is one
+that is no reading at all (not finite, a negative count, a late one of other buckets).
 """
 
 import math
@@ -60,7 +61,8 @@ class Rise:
     """How far a counter rose.
 
     Attributes:
-        since: Where the stretch that was really covered begins; at most one interval before the asked start.
+        since: Where the stretch that was really covered begins: at the last sample before the asked start, unless that
+            is older than the signal's age, because nobody looked; then at the first sample after it.
         points: Samples in the stretch, over all series the most.
     """
 
@@ -72,6 +74,12 @@ class Rise:
 
 STALE_INTERVALS = 4
 """A signal whose newest value is older than this many of its intervals has no data."""
+
+COUNTED = frozenset({SignalKind.COUNTER, SignalKind.DISTRIBUTION})
+"""Kinds whose values only rise, until they are reset."""
+
+DEFAULT_AGE: Span = 15 * SECOND
+"""The age of a signal whose interval is not known."""
 
 
 def empty(signals: Iterable[SignalSpec], keep: Span) -> Windows:
@@ -103,8 +111,26 @@ def observe_all(windows: Windows, samples: Iterable[Sample]) -> Windows:
             _mark_missing(by_name[name], kind, sample, sample.value)
         else:
             series = by_name[name].get(sample.signal.labels, SeriesWindow(kind))
-            by_name[name][sample.signal.labels] = _add(series, sample.at, sample.value, windows.keep)
-    return replace(windows, series={**windows.series, **by_name}) if by_name else windows
+            added = _add(series, sample.at, sample.value, windows.keep)
+            if added.times:
+                by_name[name][sample.signal.labels] = added
+    if not by_name:
+        return windows
+    return replace(
+        windows, series={**windows.series, **{name: _alive(by_name[name], windows.keep) for name in by_name}}
+    )
+
+
+def age(windows: Windows, name: str) -> Span:
+    """How old the newest value of a signal may be before there is no data."""
+    return windows.ages.get(name, DEFAULT_AGE)
+
+
+def _alive(group: dict[Labels, SeriesWindow], keep: Span) -> dict[Labels, SeriesWindow]:
+    """Without the series that no reading has named for so long: labels come and go (pods), memory stays bounded."""
+    last = {labels: max(series.newest or 0, series.missing_at) for labels, series in group.items()}
+    newest = max(last.values(), default=0)
+    return {labels: series for labels, series in group.items() if last[labels] > newest - keep}
 
 
 def _mark_missing(group: dict[Labels, SeriesWindow], kind: SignalKind, sample: Sample, missing: Missing) -> None:
@@ -121,25 +147,34 @@ def _add(series: SeriesWindow, at: Time, value: float | Histogram, keep: Span) -
     if raw is None:
         return series
     bounds = value.bounds if isinstance(value, Histogram) else ()
-    if bounds != series.bounds and series.times:
-        series = SeriesWindow(series.kind, bounds=bounds)
     late = bool(series.times) and at <= series.times[-1]
+    if bounds != series.bounds and series.times:
+        if late:
+            return series
+        series = SeriesWindow(series.kind, missing=series.missing, missing_at=series.missing_at)
     if late:
-        return _insert(series, at, raw)
+        return _insert(series, at, raw, keep)
     total = _next_total(series.kind, series.totals[-1] if series.totals else None, _last(series.raws), raw)
     times, raws, totals = (*series.times, at), (*series.raws, raw), (*series.totals, total)
-    drop = max(0, bisect_right(times, at - keep) - 1)
+    drop = _too_old(times, keep)
     cleared = series.missing if series.missing_at > at else None
     return SeriesWindow(series.kind, times[drop:], raws[drop:], totals[drop:], bounds, cleared, series.missing_at)
 
 
-def _insert(series: SeriesWindow, at: Time, raw: tuple[float, ...]) -> SeriesWindow:
+def _too_old(times: tuple[Time, ...], keep: Span) -> int:
+    """How many of the first samples are let go."""
+    return max(0, bisect_right(times, times[-1] - keep) - 1)
+
+
+def _insert(series: SeriesWindow, at: Time, raw: tuple[float, ...], keep: Span) -> SeriesWindow:
     index = bisect_left(series.times, at)
-    if series.times[index] == at or index == 0:
+    if series.times[index] == at:
         return series
     times = (*series.times[:index], at, *series.times[index:])
     raws = (*series.raws[:index], raw, *series.raws[index:])
-    totals = [series.totals[0]]
+    drop = _too_old(times, keep)
+    times, raws = times[drop:], raws[drop:]
+    totals = [raws[0]]
     for before, after in pairwise(raws):
         totals.append(_next_total(series.kind, totals[-1], before, after))
     return replace(series, times=times, raws=raws, totals=tuple(totals))
@@ -147,10 +182,12 @@ def _insert(series: SeriesWindow, at: Time, raw: tuple[float, ...]) -> SeriesWin
 
 def _raw(series: SeriesWindow, value: float | Histogram) -> tuple[float, ...] | None:
     numbers = value.counts if isinstance(value, Histogram) else (float(value),)
-    wanted = series.kind is SignalKind.DISTRIBUTION
-    if wanted != isinstance(value, Histogram) or not numbers or not all(map(math.isfinite, numbers)):
+    if (series.kind is SignalKind.DISTRIBUTION) != isinstance(value, Histogram):
         return None
-    return numbers
+    if isinstance(value, Histogram) and (not numbers or len(numbers) != len(value.bounds)):
+        return None
+    counted = series.kind in COUNTED
+    return numbers if all(math.isfinite(one) and not (counted and one < 0) for one in numbers) else None
 
 
 def _last(raws: tuple[tuple[float, ...], ...]) -> tuple[float, ...] | None:
@@ -161,11 +198,11 @@ def _next_total(
     kind: SignalKind, total: tuple[float, ...] | None, before: tuple[float, ...] | None, raw: tuple[float, ...]
 ) -> tuple[float, ...]:
     """A counter that fell has been reset: what it shows now rose since (Prometheus reads counters the same way)."""
-    if kind not in {SignalKind.COUNTER, SignalKind.DISTRIBUTION} or total is None or before is None:
+    if kind not in COUNTED or total is None or before is None:
         return raw
-    if raw[-1] < before[-1]:
+    if any(new < was for new, was in zip(raw, before, strict=True)):
         return tuple(old + new for old, new in zip(total, raw, strict=True))
-    return tuple(old + max(0.0, new - was) for old, new, was in zip(total, raw, before, strict=True))
+    return tuple(old + (new - was) for old, new, was in zip(total, raw, before, strict=True))
 
 
 def select(windows: Windows, selector: Selector) -> Iterator[tuple[Labels, SeriesWindow]]:
@@ -179,9 +216,11 @@ def rise(windows: Windows, selector: Selector, since: Time, until: Time, *, stri
     """How far the selected counters rose together from `since` to `until`; None without two samples.
 
     There is no extrapolation to the edges: the stretch is the one that samples cover, and it is reported. It begins at
-    the last sample before `since`; with `strict` at the first one after, so that nothing earlier is in it.
+    the last sample before `since` that is not too old; with `strict` at the first one after, so that nothing earlier
+    is in it.
     """
-    parts = (_rise_of(series, since, until, strict=strict) for _, series in select(windows, selector))
+    reach = 0 if strict else age(windows, selector.signal)
+    parts = (_rise_of(series, since, until, reach) for _, series in select(windows, selector))
     found = [part for part in parts if part is not None]
     if not found:
         return None
@@ -201,9 +240,12 @@ class _Part:
     points: int
 
 
-def _rise_of(series: SeriesWindow, since: Time, until: Time, *, strict: bool) -> _Part | None:
+def _rise_of(series: SeriesWindow, since: Time, until: Time, reach: Span) -> _Part | None:
+    """`reach` is how long before `since` the sample may be that the stretch begins with."""
     last = bisect_right(series.times, until) - 1
-    first = bisect_left(series.times, since) if strict else max(0, bisect_right(series.times, since) - 1)
+    first = bisect_right(series.times, since) - 1
+    if first < 0 or since - series.times[first] > reach:
+        first += 1
     if last <= first:
         return None
     difference = tuple(new - old for new, old in zip(series.totals[last], series.totals[first], strict=True))
@@ -217,8 +259,9 @@ def spread(
     counts: tuple[float, ...] = ()
     bounds: tuple[float, ...] = ()
     parts: list[_Part] = []
+    reach = 0 if strict else age(windows, selector.signal)
     for _, series in select(windows, selector):
-        part = _rise_of(series, since, until, strict=strict)
+        part = _rise_of(series, since, until, reach)
         if part is None or (bounds and series.bounds != bounds):
             continue
         bounds = series.bounds

@@ -1,8 +1,10 @@
 """What is said, in plain sentences. No row value and no secret can be in them: they are made of counts and names."""
 
+from watchdog.engine.evolve import incident_of
 from watchdog.model import events as ev
-from watchdog.model.communication import Audience
-from watchdog.model.guards import Guard, Incident, NoticeRecord, Run, RunOutcome, RunPhase, StepState
+from watchdog.model.communication import Audience, Notice
+from watchdog.model.guards import ClosedIncident, Guard, Incident, NoticeRecord, Run, RunOutcome, RunPhase, StepState
+from watchdog.model.playbooks import Autonomy
 from watchdog.model.time import Time, say_span
 from watchdog.model.verdicts import Recovery
 
@@ -105,7 +107,9 @@ def _tell_release(guard: Guard, event: ev.Event) -> str:
         case ev.Armed():
             return f"Every change is out: baking for {say_span(guard.settings.bake)}."
         case ev.BakeEnded():
-            return "The release has baked without harm. A rollback is by hand from here on."
+            harmed = guard.release is not None and any(one.opened_at >= guard.release.t0 for one in guard.closed)
+            ended = "The bake is over" if harmed else "The release has baked without harm"
+            return f"{ended}. A rollback is by hand from here on."
         case ev.Frozen(who, reason):
             return f"{who} froze {guard.settings.name}: {reason}. Nothing acts until it is thawed."
         case ev.Unfrozen(who):
@@ -124,14 +128,26 @@ def render(guard: Guard, record: NoticeRecord, now: Time) -> str:
     notice = record.notice
     if notice.text:
         return notice.text
-    incident = guard.incident
-    if incident is None or incident.id != notice.incident:
+    incident = incident_of(guard, notice.incident)
+    if incident is None:
         return f"{notice.incident}: {notice.topic}. It is over."
+    if isinstance(incident, ClosedIncident):
+        return _of_the_past(guard, incident, notice)
     if notice.header:
         return header(guard, incident)
     if notice.topic == "detected" or notice.audience is Audience.RESPONDERS:
         return _for_responders(guard, incident, notice.topic, now)
     return _for_others(guard, incident, notice.audience, now)
+
+
+def _of_the_past(guard: Guard, incident: ClosedIncident, notice: Notice) -> str:
+    name = guard.settings.name
+    lasted = say_span((incident.recovered_at or incident.resolved_at) - incident.opened_at)
+    if notice.header:
+        return f"*{name}: resolved — {incident.outcome}*\n{incident.id} lasted {lasted}."
+    if notice.audience is Audience.RESPONDERS:
+        return f"{notice.topic.capitalize()}: {incident.id} is over after {lasted} ({incident.outcome})."
+    return f"{name} was impaired for {lasted}. That incident is over."
 
 
 def header(guard: Guard, incident: Incident) -> str:
@@ -180,13 +196,21 @@ def _why(incident: Incident) -> str:
 
 def _for_responders(guard: Guard, incident: Incident, beat: str, now: Time) -> str:
     if beat == "detected":
-        return f"Issue detected, rollback initiated. {_why(incident)}"
+        return f"{_first_word(guard)}. {_why(incident)}"
     if beat == "post-mortem":
         return (
             f"Post-mortem of {incident.id} is to be scheduled: {status(incident)}, "
             f"{_steps_done(incident)}, {len(guard.notices)} notices owed."
         )
     return f"{status(incident).capitalize()}, {say_span(now - incident.opened_at)} after detection. {_why(incident)}"
+
+
+def _first_word(guard: Guard) -> str:
+    if guard.frozen is not None:
+        return f"Issue detected; {guard.frozen.who} froze {guard.settings.name}, so nothing acts"
+    if guard.autonomy is Autonomy.OBSERVE:
+        return "Issue detected; this guard only observes"
+    return "Issue detected, rollback initiated"
 
 
 def _steps_done(incident: Incident) -> str:
@@ -200,6 +224,8 @@ def _for_others(guard: Guard, incident: Incident, audience: Audience, now: Time)
     if incident.recovered_at is not None:
         lasted = say_span(incident.recovered_at - incident.opened_at)
         return f"{name} was impaired for {lasted} and works again. The release was taken back ({status(incident)})."
+    if incident.resolved_at is not None:
+        return f"{name} was impaired for {say_span(incident.resolved_at - incident.opened_at)}. The incident is over."
     since = say_span(now - incident.opened_at)
     if audience is Audience.STAKEHOLDERS:
         return f"{name} is impaired since {since}: {status(incident)}. The team is working on it."

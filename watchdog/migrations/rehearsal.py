@@ -10,11 +10,12 @@ from psycopg import sql
 
 from watchdog.migrations.catalog import catalog, surroundings
 from watchdog.model.releases import Certificate, Compatibility
-from watchdog.model.time import say_span
+from watchdog.model.time import MINUTE, say_span
 from watchdog.ports.clock import Clock
 from watchdog.targets.postgres import Connection, PostgresTarget
 
 SHOWN = 3
+LONG = 10 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,18 @@ async def rehearse(
     Raises:
         TargetError: The scratch copy cannot be used.
     """
-    async with target.act(statement_timeout=0) as connection:
+    async with target.act(statement_timeout=LONG) as connection:
         here = await surroundings(connection)
         lines_before = await catalog(connection)
         rows_before = await _rows(connection)
         broken_before = await _try_writes(connection, writes)
     await up()
-    async with target.act(statement_timeout=0) as connection:
+    async with target.act(statement_timeout=LONG) as connection:
         broken_after = await _try_writes(connection, writes, keep=True)
     began = clock.now()
     await down()
     measured = clock.now() - began
-    async with target.act(statement_timeout=0) as connection:
+    async with target.act(statement_timeout=LONG) as connection:
         lost = _schema_findings(lines_before, await catalog(connection))
         lost += _row_findings(rows_before, await _rows(connection, rows_before))
     old_code, why = _compatibility(broken_before, broken_after, len(writes))

@@ -197,8 +197,8 @@ def _parsed(text: str) -> Any:
     try:
         return postgast.parse(text).stmts
     except postgast.PgQueryError as error:
-        position = len(text.encode()[: max(0, error.cursorpos - 1)].decode(errors="ignore"))
-        raise SqlSyntaxError(error.message, text.count("\n", 0, position) + 1) from None
+        # The position counts characters, whatever the package's documentation says.
+        raise SqlSyntaxError(error.message, text.count("\n", 0, max(0, error.cursorpos - 1)) + 1) from None
 
 
 def _statement(raw: bytes, starts: Sequence[int], each: Any, findings: _Findings) -> Statement:

@@ -142,6 +142,7 @@ class Run:
         position: Index of the rung that is due or under way.
         approved: Rungs that a person has approved, with who did.
         judging_since: Samples before this do not count for recovery.
+        undecided_since: Undecided recovery is counted from here: later than `judging_since` when nobody looked.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Run:
     proposed_at: Time | None = None
     escalated: bool = False
     judging_since: Time | None = None
+    undecided_since: Time | None = None
     outcome: RunOutcome | None = None
     ended_at: Time | None = None
 
@@ -165,8 +167,22 @@ class Run:
 
     def step_id(self, step: Step) -> str:
         """Name of a step's effect; the receipt's key."""
-        rung = self.playbook.rungs[self.position]
+        return self._step_id(self.playbook.rungs[self.position], step)
+
+    @property
+    def data_rolled_back(self) -> bool:
+        """Whether every step of the data rung took effect."""
+        return any(
+            rung.kind is RungKind.DATA and bool(rung.steps) and all(self._done(rung, step) for step in rung.steps)
+            for rung in self.playbook.rungs
+        )
+
+    def _step_id(self, rung: Rung, step: Step) -> str:
         return f"{self.id}/{rung.kind}/{step.name}"
+
+    def _done(self, rung: Rung, step: Step) -> bool:
+        record = self.steps.get(self._step_id(rung, step))
+        return record is not None and record.state is StepState.DONE
 
 
 @dataclass(frozen=True)
@@ -188,6 +204,7 @@ class Incident:
         basis: The strongest basis so far.
         proof: Positive evidence that the release did it, one sentence each.
         enters: The lowest rung that can undo what was seen.
+        asked_for: The highest rung that a person asked for.
     """
 
     id: str
@@ -199,6 +216,7 @@ class Incident:
     manual: bool = False
     opened_by: str = "watchdog"
     reason: str = ""
+    asked_for: RungKind | None = None
     proof: Mapping[str, str] = field(default_factory=dict)
     acknowledged_by: str = ""
     acknowledged_at: Time | None = None
@@ -261,6 +279,7 @@ class ClosedIncident:
     opened_at: Time
     resolved_at: Time
     outcome: str
+    recovered_at: Time | None = None
 
 
 @dataclass(frozen=True)

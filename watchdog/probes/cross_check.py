@@ -36,11 +36,13 @@ class CrossCheckOptions:
         graph: The role of the Neo4j target; the probe's own target is the PostgreSQL one.
         settle: How long writers get to finish what they have begun in one store only, before differing ids are read
             again.
+        query_timeout: How long the Cypher query may take; for the SELECT it is the target's `statement_timeout`.
         max_ids: More ids than this in one store are refused, because they are compared in memory.
     """
 
     graph: Role
     settle: Duration = _SETTLE
+    query_timeout: Duration = TIMEOUT
     max_ids: int = 200_000
 
     def __post_init__(self) -> None:
@@ -149,6 +151,8 @@ class CrossCheckProbe:
             try:
                 found = await fetch_wrapped(connection, "SELECT * FROM (", script, ") AS ids LIMIT $1", limit + 1)
             except psycopg.Error as error:
+                if connection.broken:
+                    raise
                 raise query_error(self._rows.place, error) from error
         if found and len(found[0]) != 1:
             raise ProbeError(Cause.PROBE_BROKEN, f"{script.source or 'rows'} must return one column of ids")
@@ -159,7 +163,10 @@ class CrossCheckProbe:
     async def _node_ids(self, script: Script) -> Ids:
         limit = self._options.max_ids
         found: set[str] = set()
-        async with reading(self._nodes) as session, aclosing(column(session, script, TIMEOUT)) as keys:
+        async with (
+            reading(self._nodes) as session,
+            aclosing(column(session, script, self._options.query_timeout)) as keys,
+        ):
             async for key in keys:
                 if key is not None:
                     found.add(str(key))

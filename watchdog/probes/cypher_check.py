@@ -23,10 +23,10 @@ class CypherCheckOptions:
     """How the checks run.
 
     Attributes:
-        timeout: How long each query may take.
+        query_timeout: How long each query may take.
     """
 
-    timeout: Duration = TIMEOUT
+    query_timeout: Duration = TIMEOUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class CypherCheckProbe:
         try:
             if read.expect == "no_rows":
                 return float(await self._count(session, read.query))
-            async with aclosing(column(session, read.query, self._options.timeout)) as values:
+            async with aclosing(column(session, read.query, self._options.query_timeout)) as values:
                 return number([value async for value in values], source)
         except ProbeError as error:
             return Missing(error.cause, f"target {self._target.place}: {error}")
@@ -80,7 +80,7 @@ class CypherCheckProbe:
             return Missing(problem.cause, f"{problem} in {source}")
 
     async def _count(self, session: neo4j.AsyncSession, script: Script) -> int:
-        result = await session.run(query(script, self._options.timeout))
+        result = await session.run(query(script, self._options.query_timeout))
         if not result.keys():
             raise ProbeError(Cause.PROBE_BROKEN, f"{script.source or 'query'} must RETURN the violations")
         count = 0

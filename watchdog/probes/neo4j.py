@@ -20,10 +20,10 @@ class Neo4jOptions:
     """How the questions are asked.
 
     Attributes:
-        timeout: How long each may take.
+        query_timeout: How long each may take.
     """
 
-    timeout: Duration = TIMEOUT
+    query_timeout: Duration = TIMEOUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Neo4jProbe:
         try:
             async with reading(self._target) as session:
                 for name, read in self._reads.items():
-                    result = await session.run(query(Script(statement(read)), self._options.timeout))
+                    result = await session.run(query(Script(statement(read)), self._options.query_timeout))
                     [value] = await result.single(strict=True)
                     values[name] = float(value)
         except ProbeError as error:

@@ -65,7 +65,7 @@ def graph_error(target: Neo4jTarget, error: exceptions.Neo4jError | exceptions.D
     code = (error.code or "") if isinstance(error, exceptions.Neo4jError) else ""
     if code.startswith(_TIMED_OUT):
         return ProbeError(
-            Cause.UNREACHABLE, f"target {target.place}: the query took longer than its timeout; make it cheaper"
+            Cause.UNREACHABLE, f"target {target.place}: the query took longer than its query_timeout; make it cheaper"
         )
     if code == _WRITES:
         return ProbeError(Cause.PROBE_BROKEN, f"target {target.place}: the query writes; a probe must only read")

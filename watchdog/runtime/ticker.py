@@ -26,6 +26,7 @@ class _Job:
     every: Span
     call: Callable[[], Awaitable[None]]
     last: Time
+    running: bool = False
 
 
 class SchedulerTicker:
@@ -65,14 +66,16 @@ class SchedulerTicker:
 
     async def _call(self, name: str) -> None:
         job = self._jobs[name]
-        job.last = self._clock.now()
-        await job.call()
-        job.last = self._clock.now()
+        job.running = True
+        try:
+            await job.call()
+        finally:
+            job.running, job.last = False, self._clock.now()
 
     def _wake_overdue(self) -> None:
         for name, job in self._jobs.items():
             late = self._clock.now() - job.last - job.every
-            if late > max(OVERDUE_INTERVALS * job.every, 2 * SECOND):
+            if not job.running and late > max(OVERDUE_INTERVALS * job.every, 2 * SECOND):
                 log.warning("tick overdue, scheduled anew", job=name, late_seconds=round(in_seconds(late), 1))
                 job.last = self._clock.now()
                 wall = in_seconds(self._clock.now() + self._clock.wall_offset())

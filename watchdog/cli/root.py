@@ -1,0 +1,56 @@
+"""The command `watchdog`: the table of its verbs, and how errors come out."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import typer
+
+from watchdog.cli.lazy import Entry, LazyGroup, new_app
+from watchdog.cli.output import complain
+from watchdog.ports.errors import WatchdogError
+
+COMMANDS: Final[Mapping[str, Entry]] = {
+    "run": Entry("watchdog.cli.run:run", "Watch until told to stop."),
+    "check": Entry("watchdog.cli.check:check", "Say everything that is wrong with the configuration."),
+    "status": Entry("watchdog.cli.status:status", "Show every guard: release, rules, incident, notices."),
+    "demo": Entry("watchdog.cli.demo:demo", "Show on real servers how a release goes wrong and is taken back."),
+    "freeze": Entry("watchdog.cli.freeze:freeze", "Stop acting, for one guard or all; works without the daemon."),
+    "unfreeze": Entry("watchdog.cli.freeze:unfreeze", "Allow acting again."),
+    "release": Entry("watchdog.cli.release:app", "Say when a release starts, is out, and is done with."),
+    "trigger": Entry("watchdog.cli.trigger:trigger", "Start the ladder by hand."),
+    "incident": Entry("watchdog.cli.incident:app", "See incidents, and answer them."),
+    "playbook": Entry("watchdog.cli.playbook:app", "See, try and rehearse what would be done."),
+    "schema": Entry("watchdog.cli.schema:schema", "Print a JSON Schema, for editors."),
+    "slack": Entry("watchdog.cli.slack:app", "Try out what is said in Slack."),
+    "version": Entry("watchdog.cli.version:version", "Print the version."),
+}
+
+
+class RootGroup(LazyGroup):
+    """Every verb; an error that names its way out is one line, not a traceback."""
+
+    table: ClassVar[Mapping[str, Entry]] = COMMANDS
+
+    def invoke(self, ctx: Any) -> Any:
+        """Calls the verb."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (WatchdogError, OSError) as error:
+            complain(str(error))
+            raise typer.Exit(getattr(error, "exit_status", 1)) from error
+
+
+app = new_app(cls=RootGroup)
+
+
+@app.callback()
+def watchdog() -> None:
+    """Stands beside a service while its database migrations go out, and takes them back when they hurt."""
+
+
+def main() -> None:
+    """The entry point."""
+    app(prog_name="watchdog", args=sys.argv[1:])
