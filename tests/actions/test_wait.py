@@ -6,7 +6,7 @@ from watchdog.ports.kinds import Duration
 
 
 async def test_it_waits_the_whole_length_on_the_given_clock(context: Contexts, clock: SteadyClock) -> None:
-    action = KIND.build("", WaitOptions(length=Duration(50 * MILLISECOND)), Roles())
+    action = KIND.build("", WaitOptions(for_=Duration(50 * MILLISECOND)), Roles())
     began = clock.now()
     assert await action.execute(context()) == "waited 0.1 s"
     assert clock.now() - began >= 50 * MILLISECOND
@@ -14,4 +14,4 @@ async def test_it_waits_the_whole_length_on_the_given_clock(context: Contexts, c
 
 
 def test_a_wait_for_nothing_is_refused() -> None:
-    assert list(KIND.complaints(WaitOptions(length=Duration(0))))
+    assert list(KIND.complaints(WaitOptions(for_=Duration(0))))

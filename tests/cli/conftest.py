@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from tests.web.conftest import Site, watching
@@ -135,7 +136,8 @@ def watchdog(place: Path) -> Watchdog:
 
 @pytest.fixture
 def live(watchdog: Watchdog) -> Iterator[Live]:
-    with Live(watchdog.socket) as running:
+    # Its log would stand among what the command prints.
+    with capture_logs(), Live(watchdog.socket) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ from watchdog import __version__
 from watchdog.cli.lazy import command_of
 from watchdog.cli.root import COMMANDS, app
 
-HEAVY = ("starlette", "uvicorn", "httpx", "pydantic", "aiohttp", "psycopg", "neo4j", "slack_sdk", "yaml")
+HEAVY = ("starlette", "uvicorn", "httpx", "aiohttp", "psycopg", "neo4j", "slack_sdk", "yaml")
 
 
 def verbs() -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,6 @@
+import contextlib
 import json
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -8,33 +10,32 @@ import httpx
 from tests.cli.conftest import finish, start
 
 
-def wait_for_socket(process: "subprocess.Popen[str]", socket: Path) -> httpx.Client:
-    """A client, once the daemon answers."""
-    client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://watchdog", trust_env=False)
+def answering(process: "subprocess.Popen[str]", path: Path) -> httpx.Client:
+    """A client, once the daemon listens."""
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    while not listens(path):
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        try:
-            client.get("/v1/status")
-        except httpx.ConnectError:
-            pause(process)
-        else:
-            return client
-    raise AssertionError("the daemon never answered")
+        assert time.monotonic() < deadline
+        pause(process)
+    return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://watchdog", trust_env=False)
+
+
+def listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as knock:
+        return knock.connect_ex(str(path)) == 0
 
 
 def pause(process: "subprocess.Popen[str]") -> None:
-    try:
+    """A moment, or less when it ends."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(0.05)
-    except subprocess.TimeoutExpired:
-        return
 
 
 def test_a_daemon_runs_answers_and_ends_clean_on_a_signal(project: Path) -> None:
-    socket = project.parent / "state" / "watchdog.sock"
+    path = project.parent / "state" / "watchdog.sock"
     process = start("run", "--config", str(project))
     try:
-        with wait_for_socket(process, socket) as client:
+        with answering(process, path) as client:
             assert [one["guard"] for one in client.get("/v1/status").json()["guards"]] == ["shop"]
         status = finish("status", "--config", str(project), "--json")
         assert json.loads(status.stdout)["guards"][0]["guard"] == "shop"
@@ -45,7 +46,7 @@ def test_a_daemon_runs_answers_and_ends_clean_on_a_signal(project: Path) -> None
         process.wait()
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
-    assert not socket.exists()
+    assert not path.exists()
 
 
 def test_a_mistake_in_the_configuration_refuses_to_start(project: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_mistake_in_the_configuration_refuses_to_start(project: Path) -> None:
 def test_a_second_daemon_on_the_same_state_is_refused(project: Path) -> None:
     process = start("run", "--config", str(project))
     try:
-        wait_for_socket(process, project.parent / "state" / "watchdog.sock").close()
+        answering(process, project.parent / "state" / "watchdog.sock").close()
         second = finish("run", "--config", str(project))
         assert process.poll() is None
     finally:

@@ -62,7 +62,8 @@ def test_a_socket_that_nobody_listens_at_is_no_daemon(watchdog: Watchdog) -> Non
 
 def test_a_daemon_that_breaks_off_is_told_apart(watchdog: Watchdog) -> None:
     def hang_up(listener: socket.socket) -> None:
-        listener.accept()[0].close()
+        for _ in ("knock", "request"):
+            listener.accept()[0].close()
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(watchdog.socket))

@@ -85,7 +85,8 @@ class FakeNotifier:
         return f"receipt {len(self.sent)}"
 
     async def find(self, message: Message) -> str | None:
-        return next((f"found {index}" for index, one in enumerate(self.sent) if one.key == message.key), None)
+        found = (f"found {index}" for index, one in enumerate(self.sent) if message.key in {one.key, *one.also})
+        return next(found, None)
 
     async def start(self, inbox: Inbox) -> None:
         self.inbox = inbox

@@ -13,10 +13,10 @@ class WaitOptions:
     """How long.
 
     Attributes:
-        length: Such as `10s`.
+        for_: Such as `10s`; a file says `for`.
     """
 
-    length: Duration
+    for_: Duration
 
 
 class WaitAction:
@@ -27,8 +27,8 @@ class WaitAction:
 
     async def execute(self, context: StepContext) -> str:
         """Waits the whole length; see `Action.execute`."""
-        await context.clock.sleep(self._options.length)
-        return f"waited {say_span(self._options.length)}"
+        await context.clock.sleep(self._options.for_)
+        return f"waited {say_span(self._options.for_)}"
 
     async def verify(self, context: StepContext) -> Verification:
         """A wait that was cut short has not happened."""
@@ -38,12 +38,12 @@ class WaitAction:
     async def preview(self, context: StepContext) -> str:
         """Says how long."""
         del context
-        return f"would wait {say_span(self._options.length)}"
+        return f"would wait {say_span(self._options.for_)}"
 
 
 def _complaints(options: WaitOptions) -> Iterator[str]:
-    if options.length <= 0:
-        yield "length must be more than nothing."
+    if options.for_ <= 0:
+        yield "for must be more than nothing."
 
 
 def _build(_role: str, options: WaitOptions, _resources: Resources) -> WaitAction:

@@ -100,10 +100,9 @@ class Daemon:
         return self._ask("POST", _path(guard, verb), json=said)
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        self._knock()
         try:
             answer = self._http.request(method, path, **request)
-        except httpx.ConnectError as error:
-            raise DaemonDownError(self._down(error)) from error
         except httpx.TimeoutException as error:
             raise DaemonDownError(
                 f"the daemon at {self._socket} has not answered in {TIMEOUT_SECONDS:.0f} s; its log says what it does"
@@ -117,10 +116,18 @@ class Daemon:
         found: dict[str, Any] = answer.json()
         return found
 
-    def _down(self, error: httpx.ConnectError) -> str:
-        if "Errno 13" in str(error):
-            return f"{self._socket} may not be opened by this user: run this as the daemon's user"
-        return f"no daemon answers at {self._socket}: start one with `watchdog run`"
+    def _knock(self) -> None:
+        """Finds out whether anybody is there before anything is said."""
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as knock:
+            knock.settimeout(TIMEOUT_SECONDS)
+            try:
+                knock.connect(str(self._socket.absolute()))
+            except PermissionError as error:
+                raise DaemonDownError(
+                    f"{self._socket} may not be opened by this user: run this as the daemon's user"
+                ) from error
+            except OSError as error:
+                raise DaemonDownError(f"no daemon answers at {self._socket}: start one with `watchdog run`") from error
 
 
 def _path(guard: str, rest: str) -> str:

@@ -79,10 +79,11 @@ def _told(view: dict[str, Any], slack: SlackDouble) -> Check:
     outcomes = Counter(notice["outcome"] for notice in notices)
     late = [notice for notice in notices if notice["outcome"] == "sent" and notice["late_seconds"] > LATE_S]
     keys = Counter(
-        message.metadata["event_payload"]["key"]
+        key
         for channel in ("incidents", "stakeholders")
         for message in slack.messages(channel)
         if message.metadata is not None
+        for key in _keys(message.metadata["event_payload"])
     )
     duplicates = sum(count - 1 for count in keys.values())
     skipped = [notice for notice in notices if notice["outcome"] == "skipped"]
@@ -92,6 +93,11 @@ def _told(view: dict[str, Any], slack: SlackDouble) -> Check:
         f"{len(skipped)} skipped ({'; '.join(reasons)})"
     )
     return Check("notices", not duplicates and not late and not outcomes["failed"] and not outcomes["owed"], detail)
+
+
+def _keys(payload: dict[str, str]) -> list[str]:
+    """The notices that a message said."""
+    return (payload.get("keys") or payload["key"]).split("\n")
 
 
 def _acknowledged(incident: dict[str, Any]) -> Check:

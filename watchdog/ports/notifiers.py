@@ -1,7 +1,7 @@
 """A notifier says a notice once, and can tell afterwards whether it was said."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from watchdog.model.communication import Audience
@@ -15,6 +15,7 @@ class Message:
 
     Attributes:
         key: Sent along as metadata; `find` looks for it.
+        also: Keys of further notices that this one message says; `find` finds it by each.
         thread: Key of the thread it belongs to (the incident's id); empty for none.
         header: It is the head of its thread, and rewrites it when that is there already.
         buttons: Offered actions: (action id, label, value).
@@ -30,7 +31,8 @@ class Message:
     thread: str = ""
     header: bool = False
     buttons: tuple[tuple[str, str, str], ...] = ()
-    fields: tuple[tuple[str, str], ...] = field(default=())
+    fields: tuple[tuple[str, str], ...] = ()
+    also: tuple[str, ...] = ()
 
 
 class Notifier(Protocol):

@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 GIVE_UP_AFTER: Span = 30 * MINUTE
 MAX_PAUSE: Span = 30 * SECOND
 
+MOST_TOGETHER = 12
+"""Notices in one message; a receiver takes about one message a second, an incident has more to say at times."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -63,53 +66,71 @@ class Sender:
         if self._tasks:
             await asyncio.wait(self._tasks.values())
 
-    def _next(self, channel: str) -> NoticeRecord | None:
+    def _next(self, channel: str) -> tuple[NoticeRecord, ...]:
+        """What is said next: the head of a thread first, then the plan, then all that happened meanwhile together."""
         now = self._clock.now()
         due = [
             record
             for record in self._actor.guard.notices.values()
             if record.outcome is None and record.notice.channel == channel and record.notice.due_at <= now
         ]
-        return min(due, key=lambda one: (one.notice.due_at, int(one.notice.id.rpartition("#")[2])), default=None)
+        due.sort(key=_urgency)
+        if not due or not _is_news(due[0]):
+            return tuple(due[:1])
+        together = [record for record in due if _is_news(record) and record.notice.incident == due[0].notice.incident]
+        return tuple(together[:MOST_TOGETHER])
 
     async def _work(self, name: str) -> None:
         channel = self._channels.get(name)
-        while (record := self._next(name)) is not None:
+        while batch := self._next(name):
             if channel is None:
-                done = NoticeDone(record.notice.id, NoticeOutcome.SKIPPED, f"channel {name} is not configured")
+                outcome, detail, receipt = NoticeOutcome.SKIPPED, f"channel {name} is not configured", ""
             else:
-                done = await self._say(channel, record)
-            await self._actor.ask(done)
+                outcome, detail, receipt = await self._say(channel, batch)
+            for record in batch:
+                await self._actor.ask(NoticeDone(record.notice.id, outcome, detail, receipt))
 
-    async def _say(self, channel: Channel, record: NoticeRecord) -> NoticeDone:
+    async def _say(self, channel: Channel, batch: tuple[NoticeRecord, ...]) -> tuple[NoticeOutcome, str, str]:
+        """Says a batch in one message: the outcome, why, and the receipt."""
         began, attempt = self._clock.now(), 0
-        notice = record.notice
-        doubtful = record.intended_at is not None
-        text = record.text
-        if not doubtful:
-            text = render(self._actor.guard, record, began)
-            await self._actor.ask(BeginNotice(notice.id, text))
+        doubtful = batch[0].intended_at is not None
+        texts = [record.text or render(self._actor.guard, record, began) for record in batch]
+        for record, text in zip(batch, texts, strict=True):
+            if record.intended_at is None:
+                await self._actor.ask(BeginNotice(record.notice.id, text))
+        keys = tuple(record.notice.id for record in batch)
         while True:
-            message = compose(self._actor.guard, notice.id, text, channel.to)
+            message = compose(self._actor.guard, keys, "\n".join(texts), channel.to)
             try:
                 receipt = await channel.notifier.find(message) if doubtful else None
                 receipt = receipt or await channel.notifier.send(message)
             except NotifyError as error:
                 waited = self._clock.now() - began
-                log.warning("a notice was not sent", notice=notice.id, error=str(error), attempt=attempt)
+                log.warning("a notice was not sent", notice=keys[0], error=str(error), attempt=attempt)
                 if not error.recoverable or waited > GIVE_UP_AFTER:
-                    return NoticeDone(notice.id, NoticeOutcome.FAILED, str(error))
+                    return NoticeOutcome.FAILED, str(error), ""
                 doubtful = doubtful or error.uncertain
                 pause = SECOND * error.retry_after if error.retry_after else min(SECOND << attempt, MAX_PAUSE)
                 attempt = min(attempt + 1, 10)
                 await self._clock.sleep(round(pause))
             else:
-                return NoticeDone(notice.id, NoticeOutcome.SENT, receipt=receipt)
+                return NoticeOutcome.SENT, "", receipt
 
 
-def compose(guard: Guard, notice_id: str, text: str, to: str) -> Message:
-    """The message for a notice as the guard stands now: its buttons are those that can be pressed now."""
-    notice = guard.notices[notice_id].notice
+def _urgency(record: NoticeRecord) -> tuple[int, int, int]:
+    notice = record.notice
+    rank = 0 if notice.header else 1 if notice.template else 2
+    return rank, notice.due_at, int(notice.id.rpartition("#")[2])
+
+
+def _is_news(record: NoticeRecord) -> bool:
+    """Something that happened, as it is told in a thread; one that may have been said already stands alone."""
+    return not record.notice.header and not record.notice.template and record.intended_at is None
+
+
+def compose(guard: Guard, keys: tuple[str, ...], text: str, to: str) -> Message:
+    """The message for notices as the guard stands now: its buttons are those that can be pressed now."""
+    notice = guard.notices[keys[0]].notice
     return Message(
         key=notice.id,
         guard=guard.settings.name,
@@ -120,6 +141,7 @@ def compose(guard: Guard, notice_id: str, text: str, to: str) -> Message:
         due_at=notice.due_at,
         thread=notice.incident if notice.channel == guard.settings.plan.updates else "",
         header=notice.header,
+        also=keys[1:],
         buttons=buttons(guard, notice.incident) if notice.header else (),
     )
 

@@ -16,7 +16,7 @@ INPUTS: Final[Mapping[str, Callable[[str, str], Input]]] = MappingProxyType(
         "approve": Approve,
         "deny": Deny,
         "hold": lambda who, incident: SetHold(who, reason="held in Slack", length=HOLD, incident=incident),
-        "release": lambda who, incident: ReleaseHold(who, incident),
+        "release": ReleaseHold,
         "resolve": lambda who, incident: Resolve(who, reason="resolved in Slack", incident=incident),
     }
 )

@@ -119,8 +119,8 @@ def as_post(message: Message, priority: int, *, head: bool = False, keys: tuple[
         "thread": message.thread,
         "head": head,
     }
-    if head:
-        payload["keys"] = "\n".join(keys)
+    if head or message.also:
+        payload["keys"] = "\n".join(keys or (message.key, *message.also))
     return Post(plain_text(message), blocks(message), {"event_type": EVENT_TYPE, "event_payload": payload}, priority)
 
 

@@ -1,0 +1,470 @@
+import math
+import random
+import statistics
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from series import EVERY, T0, at, histogram, read, signal, windows
+
+from watchdog.engine.baseline import freeze
+from watchdog.engine.judge import judge
+from watchdog.engine.recheck import recheck
+from watchdog.engine.windows import Windows
+from watchdog.model.guards import Baseline
+from watchdog.model.rules import (
+    CheckRule,
+    Confidence,
+    CountRule,
+    Expect,
+    GaugeRule,
+    LatencyRule,
+    Mode,
+    RatioRule,
+    Rule,
+    StallRule,
+)
+from watchdog.model.signals import Cause, Histogram, Missing, Sample, Selector, SignalId, SignalKind
+from watchdog.model.time import MINUTE, SECOND, Time
+from watchdog.model.verdicts import Basis, Breach, NoData, Ok, ProbeFailed, Verdict
+
+SPECS = (
+    signal("bad"),
+    signal("total"),
+    signal("latency", SignalKind.DISTRIBUTION),
+    signal("gauge", SignalKind.GAUGE),
+    signal("check", SignalKind.CHECK),
+    signal("other_check", SignalKind.CHECK),
+)
+CONFIDENCE = Confidence()
+RATIO = RatioRule(name="errors", bad=Selector("bad"), total=Selector("total"), above=0.05, hold=5 * MINUTE)
+LATENCY = LatencyRule(name="slow", of=Selector("latency"))
+COUNT = CountRule(name="count", of=Selector("bad"), above=10)
+GAUGE = GaugeRule(name="gauge", of=Selector("gauge"), above=5, below=1)
+CHECK = CheckRule(name="check", of=(Selector("check"), Selector("other_check")))
+STALL = StallRule(name="stall", in_flight=Selector("gauge"), completed=Selector("total"))
+RULES: tuple[Rule, ...] = (RATIO, LATENCY, COUNT, GAUGE, CHECK, STALL)
+
+
+def traffic(bad: list[float], total: list[float]) -> Windows:
+    """Events a tick, as counters that begin at 0."""
+    return windows(
+        SPECS,
+        read("bad", [sum(bad[:index]) for index in range(len(bad) + 1)]),
+        read("total", [sum(total[:index]) for index in range(len(total) + 1)]),
+    )
+
+
+def end(ticks: int) -> Time:
+    return T0 + ticks * EVERY
+
+
+def basis(verdict: Verdict) -> Basis:
+    assert isinstance(verdict, Ok | Breach)
+    return verdict.evidence.basis
+
+
+def test_a_clear_breach_is_confident_and_carries_every_number() -> None:
+    verdict = judge(RATIO, traffic([0] * 60 + [100] * 12, [250] * 72), None, end(72))
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.basis is Basis.CONFIDENT
+    assert verdict.evidence.number("bad") == 1200
+    assert verdict.evidence.number("total") == 15000
+    assert verdict.evidence.number("recent_share") == pytest.approx(0.4)
+    assert verdict.evidence.sentence == "bad of total: 40.0% in the last 60 s (1200 of 3000), threshold 5.0%"
+
+
+def test_errors_that_are_over_do_not_act() -> None:
+    assert isinstance(judge(RATIO, traffic([100] * 40 + [0] * 13, [250] * 53), None, end(53)), Ok)
+
+
+def test_a_share_just_above_the_threshold_is_a_literal_breach_only() -> None:
+    made = traffic([14] * 60, [250] * 60)
+    assert basis(judge(RATIO, made, None, end(60))) is Basis.LITERAL
+    assert isinstance(judge(RATIO, made, None, end(60)), Breach)
+    assert isinstance(judge(replace(RATIO, mode=Mode.CONFIDENT), made, None, end(60)), Ok)
+
+
+def test_the_literal_mode_never_answers_with_confidence() -> None:
+    verdict = judge(replace(RATIO, mode=Mode.LITERAL), traffic([250] * 60, [250] * 60), None, end(60))
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.basis is Basis.LITERAL
+
+
+def test_a_few_bad_events_are_never_enough_for_confidence() -> None:
+    verdict = judge(RATIO, traffic([0] * 11 + [4], [0] * 11 + [20]), None, end(12))
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.basis is Basis.LITERAL
+
+
+def test_too_little_traffic_is_no_data_and_no_traffic_too() -> None:
+    few = judge(RATIO, traffic([1] * 10, [1] * 10), None, end(10))
+    assert isinstance(few, Breach)
+    assert few.evidence.basis is Basis.CONFIDENT
+    literal = judge(replace(RATIO, mode=Mode.LITERAL), traffic([1] * 10, [1] * 10), None, end(10))
+    assert literal == NoData(Cause.NO_TRAFFIC, "errors: 10 counted, 20 are asked for")
+    nothing = judge(RATIO, traffic([0] * 10, [0] * 10), None, end(10))
+    assert nothing == NoData(Cause.NO_TRAFFIC, "errors: nothing was counted in 5 min")
+
+
+def test_a_counter_of_errors_that_does_not_exist_yet_is_none() -> None:
+    made = windows(SPECS, read("total", [0, 250, 500]))
+    assert isinstance(judge(RATIO, made, None, end(2)), Ok)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_signal_that_was_never_read_is_no_data(rule: Rule) -> None:
+    verdict = judge(rule, windows(SPECS), None, at(10))
+    assert isinstance(verdict, NoData)
+    assert verdict.cause is Cause.NOT_YET
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (Cause.PROBE_BROKEN, ProbeFailed("bad query")),
+        (Cause.UNREACHABLE, NoData(Cause.UNREACHABLE, "bad query")),
+    ],
+)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_probe_that_fails_is_never_a_breach(rule: Rule, cause: Cause, expected: Verdict) -> None:
+    down = Missing(cause, "bad query")
+    names = [spec.name for spec in SPECS]
+    made = windows(SPECS, traffic_of_everything(), *(read(name, [down], start=end(61)) for name in names))
+    assert judge(rule, made, None, end(61)) == expected
+
+
+def traffic_of_everything() -> list[Sample]:
+    """Five minutes in which everything is as bad as can be."""
+    ticks = range(61)
+    return [
+        *read("bad", [100.0 * tick for tick in ticks]),
+        *read("total", [100.0] * 61),
+        *read("latency", [histogram(0, 0, 10.0 * tick) for tick in ticks]),
+        *read("gauge", [50.0] * 61),
+        *read("check", [9.0] * 61),
+        *read("other_check", [9.0] * 61),
+    ]
+
+
+def test_a_missing_reading_without_detail_names_the_signal() -> None:
+    made = windows(SPECS, read("gauge", [Missing(Cause.UNREACHABLE)]))
+    assert judge(GAUGE, made, None, at(1)) == NoData(Cause.UNREACHABLE, "gauge: unreachable")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_old_values_are_no_data(rule: Rule) -> None:
+    verdict = judge(rule, windows(SPECS, traffic_of_everything()), None, end(61) + MINUTE)
+    assert isinstance(verdict, NoData)
+    assert verdict.cause is Cause.TOO_OLD
+
+
+@pytest.mark.parametrize("rule", [RATIO, COUNT, STALL])
+def test_one_sample_is_no_data(rule: Rule) -> None:
+    made = windows(SPECS, read("bad", [1]), read("total", [1]), read("gauge", [9]))
+    verdict = judge(rule, made, None, at(1))
+    assert isinstance(verdict, NoData)
+    assert verdict.cause is Cause.NOT_YET
+
+
+def test_samples_before_the_floor_belong_to_an_incident_that_is_dealt_with() -> None:
+    made = traffic([250] * 20 + [0] * 12, [250] * 32)
+    assert isinstance(judge(RATIO, made, None, end(21)), Breach)
+    floored = replace(made, floor=end(20))
+    verdict = judge(RATIO, floored, None, end(32))
+    assert isinstance(verdict, Ok)
+    assert verdict.evidence.number("bad") == 0
+    assert isinstance(judge(RATIO, replace(made, floor=end(32)), None, end(32)), NoData)
+    gauge = windows(SPECS, read("gauge", [50]), read("check", [9]), read("other_check", [0]))
+    floored = replace(gauge, floor=at(1))
+    assert judge(GAUGE, floored, None, at(2)) == NoData(
+        Cause.NOT_YET, "gauge has not been read since the last incident"
+    )
+    assert judge(CHECK, floored, None, at(2)) == NoData(
+        Cause.NOT_YET, "check has not been read since the last incident"
+    )
+
+
+def slow(before: Histogram, after: Histogram, ticks: int = 60) -> tuple[Windows, Baseline, Time]:
+    """`ticks` ticks like `before`, T-0, then as many like `after`; the counts are of one tick."""
+    shapes, total = [before] * ticks + [after] * ticks, [0.0] * len(before.counts)
+    cumulative = [Histogram(before.bounds, tuple(total), 0.0)]
+    for shape in shapes:
+        total = [old + new for old, new in zip(total, shape.counts, strict=True)]
+        cumulative.append(Histogram(before.bounds, tuple(total), 0.0))
+    made = windows(SPECS, read("latency", cumulative))
+    baseline, refusal = freeze(made, end(ticks), 5 * MINUTE, MINUTE)
+    assert baseline is not None, refusal
+    return made, baseline, end(2 * ticks)
+
+
+def test_latency_is_compared_with_twice_the_baselines_quantile() -> None:
+    made, baseline, now = slow(histogram(95, 100, 100), histogram(20, 40, 100))
+    verdict = judge(LATENCY, made, baseline, now)
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.basis is Basis.CONFIDENT
+    assert verdict.evidence.number("baseline_seconds") == pytest.approx(0.1)
+    assert verdict.evidence.number("limit_seconds") == pytest.approx(0.2)
+    assert "the baseline's p95 is 0.1 s" in verdict.evidence.sentence
+    same, baseline, now = slow(histogram(95, 100, 100), histogram(95, 100, 100))
+    assert isinstance(judge(LATENCY, same, baseline, now), Ok)
+
+
+def test_the_floor_of_a_latency_rule_keeps_noise_around_a_fast_baseline_out() -> None:
+    made, baseline, now = slow(histogram(100, 100, 100), histogram(50, 100, 100))
+    assert isinstance(judge(LATENCY, made, baseline, now), Breach)
+    assert isinstance(judge(replace(LATENCY, floor=0.5), made, baseline, now), Ok)
+
+
+def test_latency_without_a_baseline_is_no_data() -> None:
+    made, _, now = slow(histogram(1, 1, 1), histogram(0, 0, 1))
+    expected = NoData(Cause.NOT_YET, "latency has no baseline")
+    assert judge(LATENCY, made, None, now) == expected
+    assert judge(LATENCY, made, Baseline(T0, now), now) == expected
+
+
+def test_latency_with_one_sample_since_the_floor_is_no_data() -> None:
+    made, baseline, now = slow(histogram(1, 1, 1), histogram(0, 0, 1))
+    verdict = judge(LATENCY, replace(made, floor=now), baseline, now)
+    assert verdict == NoData(Cause.NOT_YET, "latency: fewer than two samples in 5 min")
+
+
+@pytest.mark.parametrize(
+    ("mode", "count", "breach", "expected"),
+    [
+        (Mode.EITHER, 10, False, Basis.LITERAL),
+        (Mode.EITHER, 12, True, Basis.LITERAL),
+        (Mode.EITHER, 40, True, Basis.CONFIDENT),
+        (Mode.LITERAL, 40, True, Basis.LITERAL),
+        (Mode.CONFIDENT, 12, False, Basis.CONFIDENT),
+        (Mode.CONFIDENT, 40, True, Basis.CONFIDENT),
+    ],
+)
+def test_a_count_is_judged_by_its_mode(mode: Mode, count: float, breach: bool, expected: Basis) -> None:
+    made = windows(SPECS, read("bad", [0] * 12 + [count]))
+    verdict = judge(replace(COUNT, mode=mode), made, None, end(12))
+    assert isinstance(verdict, Breach if breach else Ok)
+    assert verdict.evidence.basis is expected
+    assert verdict.evidence.number("count") == count
+
+
+@pytest.mark.parametrize(("value", "breach"), [(0, True), (1, False), (5, False), (6, True)])
+def test_a_gauge_has_a_lower_and_an_upper_edge(value: float, breach: bool) -> None:
+    verdict = judge(GAUGE, windows(SPECS, read("gauge", [3, value])), None, at(5))
+    assert isinstance(verdict, Breach if breach else Ok)
+    assert verdict.evidence.sentence == f"gauge is {value}, expected at most 5 and at least 1"
+
+
+def test_a_gauge_with_one_edge_names_that_one() -> None:
+    made = windows(SPECS, read("gauge", [3]))
+    only_above = judge(replace(GAUGE, below=None), made, None, at(1))
+    only_below = judge(replace(GAUGE, above=None), made, None, at(1))
+    assert isinstance(only_above, Ok)
+    assert isinstance(only_below, Ok)
+    assert only_above.evidence.sentence.endswith("expected at most 5")
+    assert only_below.evidence.sentence.endswith("expected at least 1")
+
+
+def checked(*values: float, other: float = 0.0) -> Windows:
+    return windows(SPECS, read("check", values), read("other_check", [other] * len(values)))
+
+
+def test_a_check_is_a_breach_when_so_many_readings_in_a_row_disagree() -> None:
+    assert isinstance(judge(CHECK, checked(0, 1), None, at(5)), Ok)
+    assert isinstance(judge(CHECK, checked(1, 0), None, at(5)), Ok)
+    verdict = judge(CHECK, checked(0, 2, 1), None, at(10))
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.sentence == "check reports 1 violation, 0 allowed (zero)"
+    many = judge(CHECK, checked(2, 2), None, at(5))
+    assert isinstance(many, Breach)
+    assert "2 violations" in many.evidence.sentence
+
+
+def test_a_check_over_several_labels_counts_their_violations_together() -> None:
+    made = windows(
+        SPECS,
+        read("check", [1, 1], labels=(("table", "a"),)),
+        read("check", [2, 2], labels=(("table", "b"),)),
+        read("other_check", [0, 0]),
+    )
+    verdict = judge(CHECK, made, None, at(5))
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.number("check") == 3
+
+
+def test_a_check_may_expect_a_value_or_what_the_baseline_had() -> None:
+    value = replace(CHECK, expect=Expect.VALUE, value=3.0)
+    assert isinstance(judge(value, checked(3, 3, other=3), None, at(5)), Ok)
+    assert isinstance(judge(value, checked(2, 2, other=3), None, at(5)), Breach)
+    as_before = replace(CHECK, expect=Expect.BASELINE)
+    made = checked(4, 4, 4, 5, 5)
+    baseline, _ = freeze(made, at(10), MINUTE, SECOND)
+    assert isinstance(judge(as_before, made, baseline, at(10)), Ok)
+    assert isinstance(judge(as_before, made, baseline, at(20)), Breach)
+    assert judge(as_before, made, None, at(10)) == NoData(Cause.NOT_YET, "check has no baseline")
+
+
+def test_a_check_that_fails_is_a_breach_though_another_cannot_be_read() -> None:
+    down, broken = Missing(Cause.UNREACHABLE, "down"), Missing(Cause.PROBE_BROKEN, "broken")
+    failing = windows(SPECS, read("check", [down]), read("other_check", [1, 1]))
+    assert isinstance(judge(CHECK, failing, None, at(5)), Breach)
+    fine = windows(SPECS, read("check", [down]), read("other_check", [0, 0]))
+    assert judge(CHECK, fine, None, at(5)) == NoData(Cause.UNREACHABLE, "down")
+    both = windows(SPECS, read("check", [down]), read("other_check", [broken]))
+    assert judge(CHECK, both, None, at(5)) == ProbeFailed("broken")
+    other_way = windows(SPECS, read("check", [broken]), read("other_check", [down]))
+    assert judge(CHECK, other_way, None, at(5)) == ProbeFailed("broken")
+
+
+def test_nothing_completes_while_requests_wait() -> None:
+    made = windows(SPECS, read("gauge", [4, 4, 4, 4]), read("total", [100, 100, 100, 100]))
+    verdict = judge(STALL, made, None, at(15))
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.basis is Basis.CONFIDENT
+    assert verdict.evidence.number("in_flight_min") == 4
+
+
+@pytest.mark.parametrize(
+    ("waiting", "completed"),
+    [([4, 4, 4, 4], [100, 100, 101, 101]), ([0, 0, 0, 0], [100] * 4), ([4, 0, 4, 4], [100] * 4)],
+)
+def test_slow_or_idle_is_no_stall(waiting: list[float], completed: list[float]) -> None:
+    made = windows(SPECS, read("gauge", waiting), read("total", completed))
+    assert isinstance(judge(STALL, made, None, at(15)), Ok)
+
+
+def test_a_stall_has_to_be_watched_for_its_whole_time() -> None:
+    just_waiting = windows(SPECS, read("gauge", [4], start=at(15)), read("total", [100] * 4))
+    assert isinstance(judge(STALL, just_waiting, None, at(15)), NoData)
+    just_counted = windows(SPECS, read("gauge", [4] * 4), read("total", [100] * 2, start=at(10)))
+    assert isinstance(judge(STALL, just_counted, None, at(15)), NoData)
+
+
+def test_a_stall_says_what_is_usual() -> None:
+    made = windows(SPECS, read("gauge", [4] * 16), read("total", [*range(0, 1300, 100), *([1200] * 3)]))
+    baseline, _ = freeze(made, at(60), MINUTE, SECOND)
+    verdict = judge(STALL, made, baseline, at(75))
+    assert isinstance(verdict, Breach)
+    assert verdict.evidence.number("baseline_rate") == pytest.approx(20.0)
+
+
+def detected(share: float, rate: float, burstiness: float, rng: random.Random | None = None) -> float:
+    """Seconds from the first error to a confident breach; with `rng`, of arrivals as chance has them."""
+    rule = replace(RATIO, mode=Mode.CONFIDENT, confidence=Confidence(burstiness=burstiness))
+    totals, bads = [0.0], [0.0]
+    for tick in range(-60, 120):
+        wrong = share if tick >= 0 else 0.0
+        if rng is None:
+            all_now, bad_now = rate * 5, rate * 5 * wrong
+        else:
+            all_now = float(sum(rng.random() < 0.1 for _ in range(round(rate * 50))))
+            bad_now = float(sum(rng.random() < wrong for _ in range(int(all_now))))
+        totals.append(totals[-1] + all_now)
+        bads.append(bads[-1] + bad_now)
+    made = windows(SPECS, read("total", totals, start=at(-300)), read("bad", bads, start=at(-300)))
+    for tick in range(1, 120):
+        if isinstance(judge(rule, made, None, end(tick)), Breach):
+            return tick * 5
+    return math.inf
+
+
+@pytest.mark.parametrize(("share", "seconds"), [(1.0, 20), (0.5, 40), (0.2, 95), (0.1, 185)])
+def test_detection_takes_this_long_at_fifty_requests_a_second_with_the_default_burstiness(
+    share: float, seconds: float
+) -> None:
+    assert detected(share, 50, CONFIDENCE.burstiness) == pytest.approx(seconds, abs=5)
+
+
+@pytest.mark.parametrize(("share", "seconds"), [(1.0, 30), (0.5, 60), (0.2, 120), (0.1, 323)])
+def test_detection_at_one_request_a_second_is_as_fast_as_the_design_measured(share: float, seconds: float) -> None:
+    # The median of seeded runs at the default burstiness of 0.02; with so little traffic chance decides a tick or two.
+    times = [detected(share, 1, CONFIDENCE.burstiness, random.Random(seed)) for seed in range(15)]
+    assert 0.6 * seconds <= statistics.median(times) <= seconds + 5
+
+
+def test_read_as_written_a_total_outage_needs_its_whole_hold() -> None:
+    # The literal verdict is there at once; `decide` holds it for 5 minutes (see test_decide).
+    literal = replace(RATIO, mode=Mode.LITERAL)
+    made = traffic([0] * 60 + [250], [250] * 61)
+    assert isinstance(judge(literal, made, None, end(61)), Breach)
+    assert literal.hold == 300 * SECOND
+
+
+ticks = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), min_size=2, max_size=70)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ticks, st.data(), st.sampled_from(Mode))
+def test_more_bad_events_never_turn_a_breach_into_an_ok(
+    found: list[tuple[int, int]], data: st.DataObject, mode: Mode
+) -> None:
+    rule = replace(RATIO, mode=mode)
+    totals: list[float] = [float(max(pair)) for pair in found]
+    bads: list[float] = [float(min(pair)) for pair in found]
+    worse = [bad + data.draw(st.integers(0, int(total - bad))) for bad, total in zip(bads, totals, strict=True)]
+    before = judge(rule, traffic(bads, totals), None, end(len(found)))
+    after = judge(rule, traffic(worse, totals), None, end(len(found)))
+    if isinstance(before, Breach):
+        assert isinstance(after, Breach)
+        if before.evidence.basis is Basis.CONFIDENT:
+            assert after.evidence.basis is Basis.CONFIDENT
+
+
+plain = st.one_of(st.integers(0, 100).map(float), st.floats(), st.sampled_from(Cause).map(Missing))
+buckets = st.lists(st.floats(0, 1e9), min_size=3, max_size=3).map(lambda counts: histogram(*counts))
+readings = st.builds(
+    Sample,
+    st.builds(SignalId, st.sampled_from([spec.name for spec in SPECS]), st.sampled_from([(), (("a", "b"),)])),
+    st.integers(0, 60).map(lambda tick: T0 + tick * EVERY),
+    st.one_of(plain, buckets),
+)
+any_rule = st.one_of(
+    st.builds(
+        RATIO.__class__,
+        name=st.just("r"),
+        bad=st.just(RATIO.bad),
+        total=st.just(RATIO.total),
+        above=st.floats(0, 1),
+        mode=st.sampled_from(Mode),
+        min_samples=st.integers(0, 50),
+    ),
+    st.builds(
+        LatencyRule,
+        name=st.just("l"),
+        of=st.just(LATENCY.of),
+        quantile=st.floats(0.01, 0.99),
+        mode=st.sampled_from(Mode),
+    ),
+    st.builds(CountRule, name=st.just("c"), of=st.just(COUNT.of), above=st.floats(0, 100), mode=st.sampled_from(Mode)),
+    st.builds(GaugeRule, name=st.just("g"), of=st.just(GAUGE.of), above=st.floats(0, 100)),
+    st.builds(
+        CheckRule, name=st.just("k"), of=st.just(CHECK.of), expect=st.sampled_from(Expect), confirm=st.integers(1, 3)
+    ),
+    st.just(STALL),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(any_rule, st.lists(readings, max_size=80), st.integers(0, 70), st.integers(0, 60), st.booleans())
+def test_any_rule_answers_over_any_windows_and_says_why(
+    rule: Rule, samples: list[Sample], tick: int, zero: int, floored: bool
+) -> None:
+    made = replace(windows(SPECS, samples), floor=end(zero) if floored else 0)
+    baseline, _ = freeze(made, end(zero), 5 * MINUTE, SECOND)
+    verdict = judge(rule, made, baseline, end(tick))
+    if isinstance(verdict, Ok | Breach):
+        assert verdict.evidence.rule == rule.name
+        assert verdict.evidence.sentence
+        assert verdict.evidence.numbers
+    elif isinstance(verdict, NoData):
+        assert verdict.detail
+    again = recheck(rule, made, baseline, end(zero), end(tick))
+    assert again.sentence
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(RULES), st.lists(st.sampled_from(Cause).map(Missing), max_size=5), st.integers(0, 70))
+def test_without_a_value_there_is_no_breach(rule: Rule, gone: list[Missing], tick: int) -> None:
+    made = windows(SPECS, *(read(spec.name, gone) for spec in SPECS))
+    assert isinstance(judge(rule, made, None, end(tick)), NoData | ProbeFailed)
