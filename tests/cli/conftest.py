@@ -59,7 +59,7 @@ rungs:
   - rung: flag
     autonomy: act
     steps:
-      - {name: let it settle, kind: wait, timeout: 10s, length: 1s}
+      - {name: let it settle, kind: wait, timeout: 10s, for: 1s}
 """
 
 

@@ -3,8 +3,6 @@ import socket
 import threading
 from pathlib import Path
 
-import pytest
-
 from tests.cli.conftest import Live, Watchdog
 from watchdog.model.releases import Protection, Release
 
@@ -74,14 +72,6 @@ def test_a_daemon_that_breaks_off_is_told_apart(watchdog: Watchdog) -> None:
         thread.join(10)
     assert ran.exit_code == 1
     assert "broke off" in ran.stderr
-
-
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
-def test_a_proxy_is_not_asked_for_a_daemon_on_this_machine(
-    live: Live, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    monkeypatch.setenv(variable, "http://127.0.0.1:9")
-    assert watchdog("status").exit_code == 0
 
 
 def test_the_socket_is_found_through_the_configuration(live: Live, watchdog: Watchdog, place: Path) -> None:

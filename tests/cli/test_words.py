@@ -39,7 +39,7 @@ def test_a_release_is_started_with_everything_on_the_command_line(live: Live, wa
         *("--certificate", str(place / "certificate.json")),
     )
     assert ran.exit_code == 0, ran.output
-    assert "Release r1 starts for shop (add_table, add_score); protection tool-down." in ran.output
+    assert "Release r1 starts (add_table, add_score); protection tool-down." in ran.output
     record = live.site.daemon.guard("shop").release
     assert record is not None
     assert (record.release.migrations, record.release.flags) == (("add_table", "add_score"), ("new_score",))

@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+# Helper modules are imported as `tests.engine.…`, the name that mypy knows them by.
+sys.path.insert(0, str(Path(__file__).parents[2]))

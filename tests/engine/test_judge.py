@@ -1,13 +1,14 @@
 import math
 import random
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from series import EVERY, T0, at, histogram, read, signal, windows
 
+from tests.engine.series import EVERY, T0, at, histogram, read, signal, windows
 from watchdog.engine.baseline import freeze
 from watchdog.engine.judge import judge
 from watchdog.engine.recheck import recheck
@@ -47,7 +48,7 @@ STALL = StallRule(name="stall", in_flight=Selector("gauge"), completed=Selector(
 RULES: tuple[Rule, ...] = (RATIO, LATENCY, COUNT, GAUGE, CHECK, STALL)
 
 
-def traffic(bad: list[float], total: list[float]) -> Windows:
+def traffic(bad: Sequence[float], total: Sequence[float]) -> Windows:
     """Events a tick, as counters that begin at 0."""
     return windows(
         SPECS,
@@ -241,7 +242,7 @@ def test_latency_with_one_sample_since_the_floor_is_no_data() -> None:
         (Mode.CONFIDENT, 40, True, Basis.CONFIDENT),
     ],
 )
-def test_a_count_is_judged_by_its_mode(mode: Mode, count: float, breach: bool, expected: Basis) -> None:
+def test_a_count_is_judged_by_its_mode(mode: Mode, count: float, expected: Basis, *, breach: bool) -> None:
     made = windows(SPECS, read("bad", [0] * 12 + [count]))
     verdict = judge(replace(COUNT, mode=mode), made, None, end(12))
     assert isinstance(verdict, Breach if breach else Ok)
@@ -250,7 +251,7 @@ def test_a_count_is_judged_by_its_mode(mode: Mode, count: float, breach: bool, e
 
 
 @pytest.mark.parametrize(("value", "breach"), [(0, True), (1, False), (5, False), (6, True)])
-def test_a_gauge_has_a_lower_and_an_upper_edge(value: float, breach: bool) -> None:
+def test_a_gauge_has_a_lower_and_an_upper_edge(value: float, *, breach: bool) -> None:
     verdict = judge(GAUGE, windows(SPECS, read("gauge", [3, value])), None, at(5))
     assert isinstance(verdict, Breach if breach else Ok)
     assert verdict.evidence.sentence == f"gauge is {value}, expected at most 5 and at least 1"
@@ -446,9 +447,15 @@ any_rule = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(any_rule, st.lists(readings, max_size=80), st.integers(0, 70), st.integers(0, 60), st.booleans())
+@given(
+    rule=any_rule,
+    samples=st.lists(readings, max_size=80),
+    tick=st.integers(0, 70),
+    zero=st.integers(0, 60),
+    floored=st.booleans(),
+)
 def test_any_rule_answers_over_any_windows_and_says_why(
-    rule: Rule, samples: list[Sample], tick: int, zero: int, floored: bool
+    rule: Rule, samples: list[Sample], tick: int, zero: int, *, floored: bool
 ) -> None:
     made = replace(windows(SPECS, samples), floor=end(zero) if floored else 0)
     baseline, _ = freeze(made, end(zero), 5 * MINUTE, SECOND)

@@ -3,8 +3,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from series import histogram
 
+from tests.engine.series import histogram
 from watchdog.engine.proportion import poisson, quantile, slower_than, wilson
 
 events = st.integers(0, 10_000).map(float)
@@ -86,7 +86,7 @@ def test_a_quantile_of_no_share_is_the_lowest_edge_that_holds_one() -> None:
 
 
 def test_a_histogram_whose_total_is_missing_from_its_buckets_still_answers() -> None:
-    assert quantile(histogram(5, 3, bounds=(0.1, 0.5)), 1.0) == 0.1
+    assert quantile(histogram(5, 3, bounds=(0.1, 0.5)), 1.0) == pytest.approx(0.06)
     assert quantile(histogram(1, 2, bounds=(0.1, 0.5)), 1.5) == 0.5
 
 

@@ -13,6 +13,7 @@ from watchdog.model.communication import Audience, Beat, Plan
 from watchdog.model.events import Event, Stored
 from watchdog.model.guards import GuardSettings
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
+from watchdog.model.releases import Release
 from watchdog.model.rules import CountRule, RatioRule, RungKind
 from watchdog.model.signals import Selector, SignalKind, SignalSpec
 from watchdog.model.time import HOUR, MINUTE, SECOND, Time
@@ -175,7 +176,7 @@ class Site:
                 samples=MemorySamples(keep=HOUR),
                 lease=NoLease(),
                 switch=NoSwitch(),
-                guards=(GuardParts(settings(), (probe,), lambda _step: Fix(self)),),
+                guards=(GuardParts(settings(), (probe,), lambda _step: Fix(self), unchanged),),
                 channels={"incidents": Channel(Quiet(), "C1")},
             )
         )
@@ -222,7 +223,9 @@ async def serving(site: Site, socket_path: Path) -> AsyncIterator[Serving]:
 async def api(serving: Serving) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(uds=str(serving.socket))
     headers = {"X-Watchdog-Who": "ana@desk"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://watchdog", trust_env=False, headers=headers) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://watchdog", trust_env=False, headers=headers
+    ) as client:
         yield client
 
 
@@ -232,3 +235,7 @@ async def tcp(serving: Serving) -> AsyncIterator[httpx.AsyncClient]:
     host, port = serving.metrics
     async with httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as client:
         yield client
+
+
+async def unchanged(release: Release) -> Release:
+    return release

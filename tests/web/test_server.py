@@ -121,7 +121,9 @@ async def test_signals_stay_the_daemons(site: Site, socket_path: Path) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, heard.set)
     try:
+        mine = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
         async with serve(site.daemon, socket_path):
+            assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == mine
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.wait_for(heard.wait(), 5)
             assert await ask(socket_path) == 200

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from watchdog.app.vouch import vouch
 from watchdog.config import Configuration, GuardConfiguration, Registries, step_options
 from watchdog.journals.samples import SqliteSamples
 from watchdog.journals.sqlite import SqliteJournal
@@ -82,7 +84,14 @@ async def compose(configuration: Configuration, kinds: Registries, clock: Clock)
     guards = []
     for guard in configuration.guards:
         resources = GuardResources(clock, built, guard.roles)
-        guards.append(GuardParts(guard.settings, probes(guard, resources, kinds), action_builder(resources, kinds)))
+        guards.append(
+            GuardParts(
+                guard.settings,
+                probes(guard, resources, kinds),
+                action_builder(resources, kinds),
+                partial(vouch, settings=guard.settings, resources=resources),
+            )
+        )
     used: dict[str, Notifier] = {
         channel.notifier: notifiers[channel.notifier] for channel in configuration.channels.values()
     }

@@ -5,6 +5,7 @@ from watchdog.model import events as ev
 from watchdog.model.communication import Audience, Notice
 from watchdog.model.guards import ClosedIncident, Guard, Incident, NoticeRecord, Run, RunOutcome, RunPhase, StepState
 from watchdog.model.playbooks import Autonomy
+from watchdog.model.releases import Release
 from watchdog.model.time import Time, say_span
 from watchdog.model.verdicts import Recovery
 
@@ -95,9 +96,7 @@ def _tell_release(guard: Guard, event: ev.Event) -> str:
     match event:
         case ev.ReleaseStarted(release):
             changes = ", ".join(release.migrations) or "no migration"
-            return (
-                f"Release {release.id} starts for {guard.settings.name} ({changes}); protection {release.protection}."
-            )
+            return f"Release {release.id} starts ({changes}); protection {release.protection}. {_certificate(release)}"
         case ev.BaselineRefused(reason):
             return f"No baseline: {reason}. Rules that compare with it have no data."
         case ev.RuleUnarmed(rule, evidence):
@@ -116,6 +115,19 @@ def _tell_release(guard: Guard, event: ev.Event) -> str:
             return f"{who} thawed {guard.settings.name}."
         case _:
             return ""
+
+
+def _certificate(release: Release) -> str:
+    certificate = release.certificate
+    if certificate is None:
+        return "It has no certificate: its data is not rolled back without a person."
+    if not certificate.restored:
+        why = certificate.findings[0] if certificate.findings else "the rollback did not restore everything"
+        return f"Certificate {certificate.id} proves nothing: {why}."
+    took = say_span(certificate.measured)
+    return (
+        f"Certificate {certificate.id}: the rollback was rehearsed in {took}; the old code is {certificate.old_code}."
+    )
 
 
 def _short(step: str) -> str:

@@ -1,6 +1,7 @@
 """What the daemon answers to: the API, the command line behind it, and buttons in Slack."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from watchdog.model.events import Event, Stored
@@ -13,6 +14,23 @@ from watchdog.model.verdicts import Verdict
 
 class UnknownGuardError(LookupError):
     """No guard of this name is configured; the text names those that are."""
+
+
+@dataclass(frozen=True)
+class DaemonHealth:
+    """Figures of the daemon itself.
+
+    Attributes:
+        tick_lag: How late the last evaluation of each guard began.
+        probe_seconds: Duration of each probe's last reading, by (guard, probe).
+        probe_failures: Failed readings so far, by (guard, probe).
+        append_seconds: Duration of the last append to the journal.
+    """
+
+    tick_lag: Mapping[str, Span]
+    probe_seconds: Mapping[tuple[str, str], float]
+    probe_failures: Mapping[tuple[str, str], int]
+    append_seconds: float
 
 
 class Control(Protocol):
@@ -60,22 +78,6 @@ class Control(Protocol):
         """The daemon's time."""
         ...
 
-    def gauges(self) -> "DaemonHealth":
+    def gauges(self) -> DaemonHealth:
         """The daemon's own health."""
         ...
-
-
-class DaemonHealth(Protocol):
-    """Figures of the daemon itself.
-
-    Attributes:
-        tick_lag: How late the last evaluation of each guard began.
-        probe_seconds: Duration of each probe's last reading, by (guard, probe).
-        probe_failures: Failed readings so far, by (guard, probe).
-        append_seconds: Duration of the last append to the journal.
-    """
-
-    tick_lag: Mapping[str, Span]
-    probe_seconds: Mapping[tuple[str, str], float]
-    probe_failures: Mapping[tuple[str, str], int]
-    append_seconds: float

@@ -1,7 +1,7 @@
 """The daemon: every guard's actor, observer, executor and sender, under one supervisor."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,11 +13,11 @@ from watchdog.model.guards import Guard, GuardSettings
 from watchdog.model.inputs import Acknowledge, Approve, Deny, Freeze, Input, ReleaseHold, Resolve, SetHold, Unfreeze
 from watchdog.model.playbooks import Step
 from watchdog.model.releases import Release
-from watchdog.model.time import Span, Time
+from watchdog.model.time import Time
 from watchdog.model.verdicts import Verdict
 from watchdog.ports.actions import Action
 from watchdog.ports.clock import Clock, Ticker
-from watchdog.ports.control import UnknownGuardError
+from watchdog.ports.control import DaemonHealth, UnknownGuardError
 from watchdog.ports.errors import WatchdogError
 from watchdog.ports.journal import Journal
 from watchdog.ports.kinds import Target
@@ -38,11 +38,17 @@ DRAIN_SECONDS = 25.0
 
 @dataclass(frozen=True)
 class GuardParts:
-    """What the composition root makes for one guard."""
+    """What the composition root makes for one guard.
+
+    Attributes:
+        build: The action of a step.
+        vouch: The release with its certificate struck down if that proves nothing here.
+    """
 
     settings: GuardSettings
     probes: tuple[WatchedProbe, ...]
     build: Callable[[Step], Action]
+    vouch: Callable[[Release], Awaitable[Release]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class GuardRuntime:
         self.executor = Executor(self.actor, parts.clock, guard.build, self._braked)
         self.sender = Sender(self.actor, parts.clock, parts.channels)
         self.observer = Observer(self.actor, parts.clock, parts.samples, guard.probes)
+        self.vouch = guard.vouch
         self._switch = parts.switch
 
     def _reconcile(self, _guard: Guard, commands: frozenset[Command]) -> None:
@@ -168,8 +175,9 @@ class Daemon:
         return await self._runtime(name).actor.ask(given)
 
     async def start_release(self, name: str, release: Release) -> tuple[Event, ...]:
-        """Freezes the baseline and starts a release."""
-        return await self._runtime(name).observer.start_release(release)
+        """Looks whether the release's certificate holds here, freezes the baseline and starts the release."""
+        runtime = self._runtime(name)
+        return await runtime.observer.start_release(await runtime.vouch(release))
 
     async def events(self, name: str, after: int = 0) -> Sequence[Stored]:
         """A guard's journal behind a number."""
@@ -201,10 +209,10 @@ class Daemon:
         """The daemon's time."""
         return self._parts.clock.now()
 
-    def gauges(self) -> "Health":
+    def gauges(self) -> DaemonHealth:
         """The daemon's own health."""
         runtimes = self._guards.values()
-        return Health(
+        return DaemonHealth(
             tick_lag={one.name: one.observer.tick_lag for one in runtimes},
             probe_seconds={
                 (one.name, probe): took for one in runtimes for probe, took in one.observer.probe_seconds.items()
@@ -214,16 +222,6 @@ class Daemon:
             },
             append_seconds=max((one.actor.append_seconds for one in runtimes), default=0.0),
         )
-
-
-@dataclass(frozen=True)
-class Health:
-    """Figures of the daemon itself; see `ports.control.DaemonHealth`."""
-
-    tick_lag: Mapping[str, Span]
-    probe_seconds: Mapping[tuple[str, str], float]
-    probe_failures: Mapping[tuple[str, str], int]
-    append_seconds: float
 
 
 def _thanks(given: Input) -> str:

@@ -1,0 +1,48 @@
+"""Vouching for a certificate: it holds only for these scripts, on this server, with this schema."""
+
+from dataclasses import replace
+
+from watchdog.migrations.catalog import differences, surroundings
+from watchdog.model.guards import GuardSettings
+from watchdog.model.releases import Certificate, Compatibility, Release
+from watchdog.ports.errors import TargetError
+from watchdog.ports.kinds import Resources
+from watchdog.targets.postgres import PostgresTarget
+
+
+async def vouch(release: Release, settings: GuardSettings, resources: Resources) -> Release:
+    """The release, its certificate struck down with the reasons if it proves nothing here."""
+    certificate = release.certificate
+    if certificate is None:
+        return release
+    doubts = [*_other_scripts(certificate, settings), *await _other_place(certificate, settings, resources)]
+    if not doubts:
+        return release
+    struck = replace(
+        certificate,
+        restored=False,
+        old_code=Compatibility.UNKNOWN,
+        findings=(*(f"it does not hold here: {doubt}" for doubt in doubts), *certificate.findings),
+    )
+    return replace(release, certificate=struck)
+
+
+def _other_scripts(certificate: Certificate, settings: GuardSettings) -> list[str]:
+    if certificate.rollback_hash == settings.playbook.hash:
+        return []
+    return [f"playbook {settings.playbook.name} has changed since it was rehearsed"]
+
+
+async def _other_place(certificate: Certificate, settings: GuardSettings, resources: Resources) -> list[str]:
+    """Compared with the first database that the playbook acts on."""
+    for rung in settings.playbook.rungs:
+        for step in rung.steps:
+            target = resources.target(step.target) if step.kind == "sql" else None
+            if isinstance(target, PostgresTarget):
+                try:
+                    async with target.observe() as connection:
+                        here = await surroundings(connection)
+                except TargetError as error:
+                    return [f"it could not be compared with this database: {error}"]
+                return list(differences(certificate.surroundings, here))
+    return []
