@@ -77,7 +77,7 @@ def latencies(before: Histogram, after: Histogram) -> tuple[Windows, Baseline]:
 
 
 def test_latency_is_judged_against_the_baseline() -> None:
-    fast, slow = histogram(95, 100, 100), histogram(0, 0, 100)
+    fast, slow = histogram(99, 100, 100), histogram(0, 0, 100)
     made, baseline = latencies(fast, fast)
     assert outcome(LATENCY, made, at(90), baseline, at(60)) is WELL
     made, baseline = latencies(fast, slow)
