@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT ?= schema
 
-.PHONY: demo test lint types layers lock clean
+.PHONY: demo test lint types layers package lock clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
@@ -29,6 +29,11 @@ types: $(VENV)/.installed
 
 layers: $(VENV)/.installed
 	$(BIN)/lint-imports
+
+package: $(VENV)/.installed  ## the wheel holds everything that it needs
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	$(BIN)/python -m zipfile -l dist/*.whl | grep -q shipped/config.yaml
 
 lock:  ## after a change of pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

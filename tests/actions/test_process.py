@@ -129,6 +129,31 @@ async def test_a_stranger_with_the_number_in_the_pid_file_is_left_alone(
             await step(service, do, "v1").execute(context())
 
 
+async def test_a_pid_file_that_is_just_being_written_is_waited_for(service: ProcessTarget, context: Contexts) -> None:
+    await step(service, "start", "v1").execute(context())
+    running = service.running()
+    assert running
+    file = Path(service.options.pid_file)
+    for do, applied in (("start", Applied.YES), ("stop", Applied.NO)):
+        file.write_text("")  # opened for writing, not written yet
+        looking = asyncio.create_task(step(service, do, "v1").verify(context()))
+        await asyncio.sleep(0.02)
+        record(service, running.pid)
+        assert (await looking).applied is applied
+    file.write_text("")
+    starting = asyncio.create_task(step(service, "start", "v1").execute(context()))
+    await asyncio.sleep(0.02)
+    record(service, running.pid)
+    assert await starting == f"version v1 runs as process {running.pid} and is ready"
+
+
+async def test_a_pid_file_that_stays_empty_is_a_failure(service: ProcessTarget, context: Contexts) -> None:
+    Path(service.options.pid_file).write_text("")
+    with pytest.raises(StepError, match="holds no process number"):
+        await step(service, "stop").execute(context())
+    Path(service.options.pid_file).unlink()
+
+
 async def test_a_version_that_ends_at_once_names_its_log(service: ProcessTarget, context: Contexts) -> None:
     with pytest.raises(StepError, match=r"version broken ended at once; its log is .*service\.log"):
         await step(service, "start", "broken").execute(context())

@@ -11,9 +11,9 @@ from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.commands import Cancel, Execute, Verify
 from watchdog.model.communication import Audience, Beat, Plan
-from watchdog.model.guards import Guard, GuardSettings, Incident, ReleaseRecord, Run
+from watchdog.model.guards import Guard, GuardSettings, Incident, ReleaseRecord, Run, RunOutcome, RunPhase
 from watchdog.model.playbooks import Autonomy, OnFailure, Playbook, Rung, Step
-from watchdog.model.releases import Certificate, Compatibility, Protection, Release, Surroundings
+from watchdog.model.releases import Certificate, Compatibility, Protection, Release, ReleaseState, Surroundings
 from watchdog.model.rules import CheckRule, RatioRule, RungKind
 from watchdog.model.signals import Cause, Selector, SignalKind, SignalSpec
 from watchdog.model.time import HOUR, MINUTE, SECOND, Span, Time
@@ -182,11 +182,22 @@ class Climb:
         self.now += 5 * SECOND
         self.say(judged(recovery))
 
+    def after_flag_recovers(self) -> None:
+        """The first rung that applies helps."""
+        self.after(Recovery.RECOVERED)
+        assert self.run.outcome is RunOutcome.RECOVERED
+
     @property
     def command(self) -> Execute | Verify | Cancel | None:
         found = [one for one in due(self.guard, self.now) if isinstance(one, Execute | Verify | Cancel)]
         assert len(found) <= 1
         return found[0] if found else None
+
+    @property
+    def judging(self) -> bool:
+        """Whether the recovery of a rung is open."""
+        run = self.guard.incident.run if self.guard.incident else None
+        return run is not None and run.phase is RunPhase.JUDGING
 
     @property
     def incident(self) -> Incident:
@@ -202,6 +213,22 @@ class Climb:
     def release(self) -> ReleaseRecord:
         assert self.guard.release is not None
         return self.guard.release
+
+    def state(self) -> ReleaseState:
+        """Where the release is."""
+        return self.release.state
+
+    def phase(self) -> RunPhase:
+        """Where the run is."""
+        return self.run.phase
+
+    def unresolved(self) -> bool:
+        """Whether the latest incident is open."""
+        return self.incident.resolved_at is None
+
+    def next_command(self) -> Execute | Verify | Cancel | None:
+        """The step command that is due; a call, so that a type checker does not remember its answer."""
+        return self.command
 
     def events(self, kind: type[E]) -> list[E]:
         return [one.body for one in self.stored if isinstance(one.body, kind)]

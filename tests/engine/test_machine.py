@@ -31,7 +31,7 @@ from watchdog.model.commands import Execute
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import Guard, RunPhase, StepState
 from watchdog.model.playbooks import Autonomy, Overrun
-from watchdog.model.releases import Compatibility, Protection
+from watchdog.model.releases import Compatibility, Protection, Release
 from watchdog.model.rules import RungKind
 from watchdog.model.time import HOUR, MINUTE, SECOND
 from watchdog.model.verdicts import Basis, Recovery, Verdict
@@ -78,10 +78,22 @@ class GuardMachine(RuleBasedStateMachine):
         self.automatic = 0
 
     @initialize(
-        first=autonomies, data=autonomies, on_failure=st.booleans(), overrun=st.sampled_from(Overrun), release=releases
+        first=autonomies,
+        data=autonomies,
+        on_failure=st.booleans(),
+        overrun=st.sampled_from(Overrun),
+        release=releases,
+        found=verdicts,
     )
     def configured(
-        self, first: Autonomy, data: Autonomy, *, on_failure: bool, overrun: Overrun, release: object
+        self,
+        first: Autonomy,
+        data: Autonomy,
+        *,
+        on_failure: bool,
+        overrun: Overrun,
+        release: Release,
+        found: dict[str, Verdict],
     ) -> None:
         playbook = with_rung(ladder(), make_rung(RungKind.FLAG, "flag off", autonomy=first))
         changed = make_rung(RungKind.DATA, "fence", "undo", "lift", autonomy=data, climb=on_failure)
@@ -89,6 +101,9 @@ class GuardMachine(RuleBasedStateMachine):
         self.climb = Climb(replace(SETTINGS, playbook=playbook))
         self.say(inputs.Claim(1, "process 1"))
         self.climb.epoch = 1
+        self.say(inputs.StartRelease(release, None, "none", found))
+        self.say(inputs.Arm("pipeline"))
+        self.say(judged(proof=SCHEMA if on_failure else {}, errors=breach(), orphans=ok("orphans")))
 
     def say(self, given: inputs.Input) -> None:
         """Decides, then looks at each event against the state in which it was decided."""
@@ -168,8 +183,7 @@ class GuardMachine(RuleBasedStateMachine):
         self.say(judged(recovery, proof, **found))
 
     @rule(release=releases, found=verdicts)
-    def release_starts(self, release: object, found: dict[str, Verdict]) -> None:
-        assert isinstance(release, type(RELEASE))
+    def release_starts(self, release: Release, found: dict[str, Verdict]) -> None:
         self.say(inputs.StartRelease(release, None, "none", found))
 
     @rule(word=st.sampled_from([inputs.Arm("pipeline"), inputs.Settle("ann"), inputs.Disarm("ann", "enough")]))
@@ -229,6 +243,19 @@ class GuardMachine(RuleBasedStateMachine):
             "unknown": inputs.StepCannotTell(command.id, "no answer"),
         }
         self.say(said[outcome])
+
+    @precondition(lambda self: self.climb.command is not None)
+    @rule()
+    def every_step_of_the_rung_is_done(self) -> None:
+        while (command := self.climb.command) is not None:
+            self.say(inputs.BeginStep(command.id))
+            self.say(inputs.StepDone(command.id))
+
+    @precondition(lambda self: self.climb.judging)
+    @rule(recovery=st.sampled_from([Recovery.STILL_BROKEN, Recovery.STILL_BROKEN, Recovery.RECOVERED]))
+    def the_rung_is_judged(self, recovery: Recovery) -> None:
+        self.climb.now += 5 * SECOND
+        self.say(judged(recovery, errors=ok() if recovery is Recovery.RECOVERED else breach()))
 
     @rule(step=st.sampled_from(["shop-1-run/flag/flag off", "shop-1-run/data/undo", "junk"]), data=st.data())
     def stray_step(self, step: str, data: st.DataObject) -> None:

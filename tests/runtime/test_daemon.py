@@ -264,3 +264,20 @@ async def test_time_not_watched_does_not_count_as_held() -> None:
         after = daemon.guard("shop").pending
         assert pending.keys() == after.keys() == {"error_rate"}
         assert after["error_rate"].since > pending["error_rate"].since
+
+
+async def test_a_bake_does_not_run_out_over_a_pending_breach() -> None:
+    world = World()
+    async with running(world) as daemon:
+        await baking(world, daemon)
+        await world.seconds(50)
+        world.service.errors = 0.06
+        await world.seconds(85)
+        record = daemon.guard("shop").release
+        assert record is not None
+        assert record.state is ReleaseState.BAKING
+        world.service.errors = 0.0
+        await world.seconds(60)
+        record = daemon.guard("shop").release
+        assert record is not None
+        assert record.state is ReleaseState.REVERSIBLE

@@ -15,6 +15,7 @@ from watchdog.targets.process import ProcessTarget, Running
 
 _POLL = 50 * MILLISECOND
 _KILL_WAIT = 5 * SECOND
+_WRITTEN_WITHIN = 2 * SECOND
 _READY_TIMEOUT = 2 * SECOND
 
 
@@ -51,7 +52,7 @@ class ProcessAction:
         """Looks at the pid file and the process behind it; see `Action.verify`."""
         try:
             async with self._target.fenced(context):
-                running = self._target.running()
+                running = await self._running(context)
                 ready = running is not None and await self._ready()
         except TargetError as error:
             return Verification(Applied.CANNOT_TELL, str(error))
@@ -72,7 +73,7 @@ class ProcessAction:
         return f"would start version {facts.fill(self._options.version, context)} of {self._target.name} ({now})"
 
     async def _stop(self, context: StepContext) -> str:
-        running = self._target.running()
+        running = await self._running(context)
         if running is None:
             return f"{self._target.name} does not run"
         self._refuse_stranger(running)
@@ -89,7 +90,7 @@ class ProcessAction:
 
     async def _start(self, context: StepContext, version: str) -> str:
         self._target.command(version)
-        running = self._target.running()
+        running = await self._running(context)
         if running is not None:
             self._refuse_stranger(running)
             if running.version != version:
@@ -101,7 +102,7 @@ class ProcessAction:
             await self._target.start(version)
         until = context.clock.now() + self._target.options.ready_timeout
         while not await self._ready():
-            running = self._target.running()
+            running = await self._running(context)
             if running is None:
                 raise StepError(f"{self._target.place}: version {version} ended at once; {self._where_to_look}.")
             if context.clock.now() >= until:
@@ -111,8 +112,19 @@ class ProcessAction:
                     f"{waited}; {self._where_to_look}."
                 )
             await context.clock.sleep(_POLL)
-        running = self._target.running()
+        running = await self._running(context)
         return f"version {version} runs as process {running.pid if running else '?'} and is ready"
+
+    async def _running(self, context: StepContext) -> Running | None:
+        """What runs now. A service that writes its pid file itself leaves it empty for a moment: that passes."""
+        until = context.clock.now() + _WRITTEN_WITHIN
+        while True:
+            try:
+                return self._target.running()
+            except TargetError as error:
+                if not error.retryable or context.clock.now() >= until:
+                    raise
+            await context.clock.sleep(_POLL)
 
     @property
     def _where_to_look(self) -> str:

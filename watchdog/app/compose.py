@@ -1,8 +1,10 @@
-"""Composition: a checked configuration becomes the parts of a daemon. Nothing is connected yet."""
+"""Composition: a checked configuration becomes the parts of a daemon. No target is connected yet."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from watchdog.app.vouch import vouch
@@ -15,6 +17,7 @@ from watchdog.model.playbooks import Step
 from watchdog.model.time import HOUR
 from watchdog.ports.actions import Action
 from watchdog.ports.clock import Clock
+from watchdog.ports.errors import WatchdogError
 from watchdog.ports.kinds import Resources, Target
 from watchdog.ports.notifiers import Notifier
 from watchdog.runtime.daemon import DaemonParts, GuardParts
@@ -22,6 +25,14 @@ from watchdog.runtime.ids import holder
 from watchdog.runtime.observer import WatchedProbe
 from watchdog.runtime.sender import Channel
 from watchdog.runtime.ticker import SchedulerTicker
+
+
+class StateError(WatchdogError):
+    """The directory of what a daemon keeps cannot be used."""
+
+
+class GoneError(WatchdogError):
+    """A run that is under way needs something that is not there any more."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +44,15 @@ class GuardResources:
     roles: Mapping[str, str]
 
     def target(self, role: str) -> Target:
-        """The target in this role."""
-        return self.targets[self.roles.get(role, role)]
+        """The target in this role.
+
+        Raises:
+            GoneError: There is none, so the configuration has changed since the step was planned.
+        """
+        name = self.roles.get(role, role)
+        if name not in self.targets:
+            raise GoneError(f"no target {name!r} is configured any more: put it back, or abort the run")
+        return self.targets[name]
 
 
 def targets(configuration: Configuration, kinds: Registries) -> dict[str, Target]:
@@ -60,9 +78,14 @@ def probes(guard: GuardConfiguration, resources: Resources, kinds: Registries) -
 
 
 def action_builder(resources: Resources, kinds: Registries) -> Callable[[Step], Action]:
-    """Makes the action of a step anew for every execution, from the options that the run has kept."""
+    """Makes the action of a step anew for every execution, from the options that the run has kept.
+
+    It raises a `WatchdogError` for a step that the configuration of today has nothing for.
+    """
 
     def build(step: Step) -> Action:
+        if step.kind not in kinds.actions:
+            raise GoneError(f"this version has no {step.kind!r} steps: finish the run with the one that began it")
         kind = kinds.actions[step.kind]
         action: Action = kind.build(step.target, step_options(kind, step.options), resources)
         return action
@@ -71,41 +94,66 @@ def action_builder(resources: Resources, kinds: Registries) -> Callable[[Step], 
 
 
 async def compose(configuration: Configuration, kinds: Registries, clock: Clock) -> DaemonParts:
-    """The parts of a daemon.
+    """The parts of a daemon, which holds the lease on its journal from here on.
 
     Raises:
+        StateError: The state directory cannot be made.
+        JournalHeldError: Another process has the journal.
         JournalError: The journal or the samples beside it cannot be opened.
     """
-    configuration.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_state(configuration.state, configuration.path)
     built = targets(configuration, kinds)
     notifiers: dict[str, Any] = {
         name: kinds.notifiers[one.kind].build(one.options, clock) for name, one in configuration.notifiers.items()
     }
-    guards = []
-    for guard in configuration.guards:
-        resources = GuardResources(clock, built, guard.roles)
-        guards.append(
-            GuardParts(
-                guard.settings,
-                probes(guard, resources, kinds),
-                action_builder(resources, kinds),
-                partial(vouch, settings=guard.settings, resources=resources),
-            )
-        )
+    guards = [_guard(guard, GuardResources(clock, built, guard.roles), kinds) for guard in configuration.guards]
     used: dict[str, Notifier] = {
         channel.notifier: notifiers[channel.notifier] for channel in configuration.channels.values()
     }
-    journal = configuration.journal.path
+    lease, journal, samples = await _open(configuration.journal.path, clock)
     return DaemonParts(
         clock=clock,
         ticker=SchedulerTicker(clock),
         holder=holder(),
-        journal=await SqliteJournal.open(journal),
-        samples=await SqliteSamples.open(journal.with_name("samples.db"), keep=HOUR),
-        lease=FileLease(journal, clock),
+        journal=journal,
+        samples=samples,
+        lease=lease,
         switch=FileFreezeSwitch(configuration.state),
         guards=tuple(guards),
         channels={name: Channel(notifiers[one.notifier], one.to) for name, one in configuration.channels.items()},
         notifiers=tuple(used.values()),
         targets=tuple(built.values()),
     )
+
+
+def _guard(guard: GuardConfiguration, resources: Resources, kinds: Registries) -> GuardParts:
+    return GuardParts(
+        guard.settings,
+        probes(guard, resources, kinds),
+        action_builder(resources, kinds),
+        partial(vouch, settings=guard.settings, resources=resources),
+    )
+
+
+async def _open(path: Path, clock: Clock) -> tuple[FileLease, SqliteJournal, SqliteSamples]:
+    """What a daemon keeps, all of it or nothing."""
+    async with contextlib.AsyncExitStack() as opened:
+        # The lease comes first: files that another process holds are not even looked into.
+        lease = FileLease(path, clock)
+        await lease.acquire()
+        opened.push_async_callback(lease.release)
+        journal = await SqliteJournal.open(path)
+        opened.push_async_callback(journal.close)
+        samples = await SqliteSamples.open(path.with_name("samples.db"), keep=HOUR)
+        opened.pop_all()
+    return lease, journal, samples
+
+
+def _make_state(state: Path, config: Path) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"The state directory {state} cannot be made ({error.strerror}): set `state` in {config} to a directory "
+            "that this user may write."
+        ) from error

@@ -22,7 +22,9 @@ async def run(path: Path) -> None:
 
     Raises:
         ConfigError: The configuration has mistakes; all of them are in it.
+        StateError: The state directory cannot be made.
         JournalError: The journal cannot be used.
+        ListenError: The socket, or the address of the metrics, cannot be listened on.
     """
     configure()
     kinds = registries()
@@ -37,10 +39,14 @@ async def run(path: Path) -> None:
     metrics = configuration.web.metrics
     address = (metrics.host, metrics.port) if metrics is not None else None
     try:
-        await daemon.start()
-        async with serve(daemon, configuration.web.socket, address):
-            log.info("watching", guards=list(daemon.guards()), socket=str(configuration.web.socket))
+        # Listening comes first: whoever cannot be reached must not begin to act.
+        async with serve(daemon, configuration.web.socket, address) as serving:
+            await daemon.start()
+            bound = f"{serving.metrics[0]}:{serving.metrics[1]}" if serving.metrics is not None else None
+            log.info("watching", guards=list(daemon.guards()), socket=str(serving.socket), metrics=bound)
             await stop.wait()
             log.info("stopping")
+            # It answers while the step under way ends: now is when somebody asks.
+            await daemon.park()
     finally:
         await daemon.stop()

@@ -90,9 +90,9 @@ class Acts:
             await self.daemon.until("the release has baked", lambda view: view["release"]["state"] == "reversible", 60)
             return
         if fault == "elsewhere":
-            await asyncio.sleep(10)
+            await asyncio.sleep(5)
             self.say("the rating service, which is somebody else's, begins to fail")
-            self.stack.rating.failing = 0.6
+            self.stack.rating.failing = 1.0
             self.hurt_at = self._clock.now()
             await self.daemon.until("people are asked", proposed, 120)
             self.stack.rating.failing = 0.0

@@ -23,9 +23,10 @@ def progress(guard: Guard, judged: Judged | None, now: Time) -> ev.Event | None:
     if incident is not None and incident.resolved_at is None:
         return _incident(guard, incident, judged, now)
     release = guard.release
-    if release is not None and release.state is ReleaseState.BAKING and now >= (release.bake_until or now):
-        return ev.BakeEnded()
-    return None
+    # A breach that is still pending is looked at to its end: the bake does not run out over it.
+    if release is None or release.state is not ReleaseState.BAKING or guard.pending:
+        return None
+    return ev.BakeEnded() if now >= (release.bake_until or now) else None
 
 
 def _settle_notice(guard: Guard, now: Time) -> ev.Event | None:
@@ -137,10 +138,11 @@ def _overtaken(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Even
     rung = run.rung
     if rung is None:
         return None
-    needed = run.position < run.playbook.index_of(incident.enters)
-    if needed or incident.asked_for is rung.kind:
-        event = _choose(guard, incident, run, now)
-        return event if isinstance(event, ev.RungSkipped | ev.RungEntered) else None
+    if run.position < run.playbook.index_of(incident.enters):
+        return _choose(guard, incident, run, now)
+    if incident.asked_for is rung.kind:
+        decided = _choose(guard, incident, run, now)
+        return decided if isinstance(decided, ev.RungEntered) else None
     return None
 
 

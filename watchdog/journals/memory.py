@@ -44,6 +44,9 @@ class MemoryJournal:
         stored.extend(Stored(stream, seq, at, epoch, FORMAT, event) for seq, event in enumerate(events, after + 1))
         return len(stored)
 
+    async def try_write(self) -> None:
+        """Always succeeds."""
+
     async def close(self) -> None:
         """Does nothing: a test may start a daemon on this journal again."""
 

@@ -108,6 +108,20 @@ class SqliteJournal:
 
         return await self._database.run(work)
 
+    async def try_write(self) -> None:
+        """Writes a page without changing anything, to find out whether an append would have room now.
+
+        Raises:
+            JournalFullError: It would not.
+            JournalError: The file cannot be written.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.execute(self._sql["try_write"])
+
+        await self._database.run(work)
+
     async def close(self) -> None:
         """Finishes what was begun and closes the file."""
         await self._database.close()

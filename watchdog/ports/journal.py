@@ -39,6 +39,14 @@ class Journal(Protocol):
         """
         ...
 
+    async def try_write(self) -> None:
+        """Writes something without a meaning, to find out whether an append would have room now.
+
+        Raises:
+            JournalError: It would not; JournalFullError when there is no room.
+        """
+        ...
+
     async def close(self) -> None:
         """Releases the journal."""
         ...

@@ -16,10 +16,14 @@ from watchdog.model.guards import Guard, GuardSettings
 from watchdog.model.inputs import Claim, Input, Tick
 from watchdog.model.time import SECOND, Time
 from watchdog.ports.clock import Clock
-from watchdog.ports.errors import FencedError, JournalConflictError, JournalError, JournalFullError
+from watchdog.ports.errors import FencedError, JournalConflictError, JournalError, WatchdogError
 from watchdog.ports.journal import Journal
 
 log = structlog.get_logger(__name__)
+
+
+class ActorError(WatchdogError):
+    """What was said to a guard was lost by a mistake of ours."""
 
 
 @dataclass
@@ -27,9 +31,18 @@ class _Letter:
     given: Input
     answer: "asyncio.Future[tuple[Event, ...]] | None" = None
 
+    def refuse(self, error: Exception) -> None:
+        """Answers whoever waits, if somebody still does."""
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_exception(error)
+
 
 class Actor:
-    """Decides on inputs one after the other; an event is in the journal before anything follows from it."""
+    """Decides on inputs one after the other; an event is in the journal before anything follows from it.
+
+    Attributes:
+        journal_error: Why the journal cannot be written, as the latest attempt says; empty when it can.
+    """
 
     def __init__(
         self,
@@ -41,7 +54,7 @@ class Actor:
     ) -> None:
         self.guard = Guard(settings)
         self.seq = 0
-        self.journal_full = False
+        self.journal_error = ""
         self.append_seconds = 0.0
         self.fenced = False
         self._name = settings.name
@@ -79,7 +92,7 @@ class Actor:
             JournalError: It could not be written; nothing was done.
         """
         if self.fenced:
-            raise FencedError(f"guard {self._name} is held by another process")
+            raise self._held_elsewhere()
         answer: asyncio.Future[tuple[Event, ...]] = asyncio.get_running_loop().create_future()
         self._inbox.put_nowait(_Letter(given, answer))
         return await answer
@@ -92,6 +105,28 @@ class Actor:
         while not self.fenced:
             letter = await self._next()
             await self._deal(letter)
+        while not self._inbox.empty():
+            self._inbox.get_nowait().refuse(self._held_elsewhere())
+
+    def _held_elsewhere(self) -> FencedError:
+        return FencedError(f"guard {self._name} is held by another process")
+
+    async def try_journal(self) -> None:
+        """After the journal could not be written: finds out whether it can be now, and goes on if so."""
+        try:
+            await self._journal.try_write()
+        except JournalError as error:
+            self._note_journal(str(error))
+        else:
+            self._note_journal("")
+            self._reconcile(self.guard, due(self.guard, self._clock.now()))
+
+    def _note_journal(self, error: str) -> None:
+        if error and not self.journal_error:
+            log.error("the journal cannot be written: nothing new begins", guard=self._name, error=error)
+        elif self.journal_error and not error:
+            log.info("the journal can be written again", guard=self._name)
+        self.journal_error = error
 
     async def _next(self) -> _Letter:
         """The next letter, or a tick when time alone makes something due."""
@@ -112,29 +147,21 @@ class Actor:
         try:
             events = await self._handle(letter.given)
         except RefusedError as error:
-            self._answer_error(letter, error)
+            letter.refuse(error)
         except FencedError as error:
             self.fenced = True
             self._reconcile(self.guard, frozenset())
-            self._answer_error(letter, error)
+            letter.refuse(error)
             log.error("fenced out: another process holds this guard", guard=self._name)
         except JournalError as error:
-            self.journal_full = isinstance(error, JournalFullError)
-            log.error("the journal cannot be written", guard=self._name, error=str(error))
-            self._answer_error(letter, error)
+            self._note_journal(str(error))
+            letter.refuse(error)
         else:
-            self.journal_full = False
             if letter.answer is not None and not letter.answer.done():
                 letter.answer.set_result(events)
         finally:
             # Whoever asked is never left waiting, whatever went wrong.
-            if letter.answer is not None and not letter.answer.done():
-                letter.answer.cancel()
-
-    @staticmethod
-    def _answer_error(letter: _Letter, error: Exception) -> None:
-        if letter.answer is not None and not letter.answer.done():
-            letter.answer.set_exception(error)
+            letter.refuse(ActorError(f"guard {self._name} could not take it; the daemon's log says why"))
 
     async def _handle(self, given: Input) -> tuple[Event, ...]:
         while True:
@@ -163,5 +190,6 @@ class Actor:
             await asyncio.wait({append})
             raise
         self.append_seconds = (self._clock.now() - began) / SECOND
+        self._note_journal("")
         for event in events:
             log.info("event", guard=self._name, type=type(event).__name__)

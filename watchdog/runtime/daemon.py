@@ -1,6 +1,7 @@
 """The daemon: every guard's actor, observer, executor and sender, under one supervisor."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from watchdog.model.guards import Guard, GuardSettings
 from watchdog.model.inputs import Acknowledge, Approve, Deny, Freeze, Input, ReleaseHold, Resolve, SetHold, Unfreeze
 from watchdog.model.playbooks import Step
 from watchdog.model.releases import Release
-from watchdog.model.time import Time
+from watchdog.model.time import SECOND, Span, Time, say_span
 from watchdog.model.verdicts import Verdict
 from watchdog.ports.actions import Action
 from watchdog.ports.clock import Clock, Ticker
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 25.0
 """How long a stopping daemon waits for the step under way before it parks it."""
+
+STALE: Span = 10 * SECOND
+"""A guard that was not judged for so long beyond three of its intervals is not being watched."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,36 @@ class GuardRuntime:
         self.sender.reconcile(frozenset(one for one in commands if isinstance(one, (Send, Reconcile))))
 
     def _braked(self) -> bool:
-        return self._switch.frozen(self.name) is not None
+        frozen = self._switch.frozen(self.name)
+        if frozen is not None and self.actor.guard.frozen is None:
+            # Now and not at the next tick: until the guard knows, the step that is held back is due again at once.
+            self.actor.tell(Freeze(*frozen))
+        return frozen is not None
+
+    async def park(self) -> None:
+        """Waits for the step under way as long as may be, then lets go of it; says nothing more."""
+        if not await self.executor.drain(DRAIN_SECONDS):
+            log.warning("a step is parked; it is verified at the next start", guard=self.name)
+        await self.executor.stop()
+        await self.sender.stop()
+
+    def blindness(self, now: Time) -> str:
+        """Why the guard is not being watched; empty when it is."""
+        judged_at = self.observer.judged_at
+        if self.actor.fenced:
+            return f"guard {self.name} is held by another process"
+        if self.actor.journal_error:
+            return f"no new run can start: {self.actor.journal_error}"
+        if judged_at is None:
+            return f"guard {self.name} has not been judged yet"
+        if now - judged_at > 3 * self.observer.every + STALE:
+            return f"guard {self.name} was last judged {say_span(now - judged_at)} ago; the log says why"
+        return ""
 
     async def tick(self) -> None:
         """Follows the freeze switch, then evaluates."""
+        if self.actor.journal_error:
+            await self.actor.try_journal()
         frozen = self._switch.frozen(self.name)
         known = self.actor.guard.frozen
         if frozen is not None and known is None:
@@ -107,6 +137,7 @@ class Daemon:
         self._supervisor = Supervisor(parts.clock)
         self._ticker = parts.ticker
         self._watching = False
+        self._idle = "starting"
 
     async def start(self) -> None:
         """Takes the lease and every guard over, and begins to watch.
@@ -136,22 +167,23 @@ class Daemon:
             self._ticker.every(f"{runtime.name}/{watched.name}", watched.every, read)
         self._ticker.every(f"{runtime.name}/evaluate", runtime.observer.every, runtime.tick)
 
+    async def park(self) -> None:
+        """Begins nothing new from here on; finishes the step under way, or parks it for the next start."""
+        self._watching, self._idle = False, "stopping"
+        await asyncio.gather(*(runtime.park() for runtime in self._guards.values()))
+
     async def stop(self) -> None:
-        """Finishes the step under way, or parks it; then lets go of everything."""
-        self._watching = False
-        for runtime in self._guards.values():
-            if not await runtime.executor.drain(DRAIN_SECONDS):
-                log.warning("a step is parked; it is verified at the next start", guard=runtime.name)
-            await runtime.executor.stop()
-            await runtime.sender.stop()
-        await self._supervisor.stop()
-        for notifier in self._parts.notifiers:
-            await notifier.close()
-        for target in self._parts.targets:
-            await target.close()
-        await self._parts.samples.close()
-        await self._parts.journal.close()
-        await self._parts.lease.release()
+        """Parks, then lets go of everything."""
+        # Undone in reverse order, and all of it, also when one of them fails.
+        async with contextlib.AsyncExitStack() as closing:
+            for held in (self._parts.lease.release, self._parts.journal.close, self._parts.samples.close):
+                closing.push_async_callback(held)
+            for target in self._parts.targets:
+                closing.push_async_callback(target.close)
+            for notifier in self._parts.notifiers:
+                closing.push_async_callback(notifier.close)
+            closing.push_async_callback(self._supervisor.stop)
+            await self.park()
 
     def guards(self) -> Sequence[str]:
         """Names of all guards."""
@@ -193,17 +225,18 @@ class Daemon:
         return _thanks(given)
 
     def ready(self) -> tuple[bool, str]:
-        """Whether every guard is being watched, and what is missing."""
+        """Whether every guard is being watched, and what is missing; a target that does not answer is waited for."""
         if not self._watching:
-            return False, "starting"
+            return False, self._idle
         for runtime in self._guards.values():
-            if runtime.actor.fenced:
-                return False, f"guard {runtime.name} is held by another process"
-            if runtime.actor.journal_full:
-                return False, "the journal has no room: no new run can start"
-            if not runtime.observer.verdicts:
-                return False, f"guard {runtime.name} has not been judged yet"
-        return True, "watching"
+            if blind := runtime.blindness(self.now()):
+                return False, blind
+        troubles = [
+            f"{runtime.name}: {why}"
+            for runtime in self._guards.values()
+            for why in dict.fromkeys(runtime.observer.troubles.values())
+        ]
+        return True, "; ".join(["watching", *troubles])
 
     def now(self) -> Time:
         """The daemon's time."""

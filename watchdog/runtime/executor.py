@@ -16,9 +16,19 @@ from watchdog.model.playbooks import Step
 from watchdog.model.time import SECOND, Time
 from watchdog.ports.actions import Action, Applied, StepContext, Verification
 from watchdog.ports.clock import Clock
-from watchdog.ports.errors import FencedError, JournalFullError, StepError, StepUncertainError, TargetError
+from watchdog.ports.errors import (
+    FencedError,
+    JournalError,
+    StepError,
+    StepUncertainError,
+    TargetError,
+    WatchdogError,
+)
 
 log = structlog.get_logger(__name__)
+
+PARK_SECONDS = 5.0
+"""How long a step that is cancelled at the daemon's end may take to let go; the next start looks for its effect."""
 
 
 class Teller(Protocol):
@@ -70,9 +80,14 @@ class Executor:
         """What became due while the task was still ending is looked at again."""
         if task.cancelled():
             return
-        if (error := task.exception()) is not None:
-            log.error("a step's task failed; its effect is looked for", task=task.get_name(), exc_info=error)
-        self._actor.tell(Tick())
+        # After an error the next evaluation looks again: at once would be again and again.
+        match task.exception():
+            case None:
+                self._actor.tell(Tick())
+            case JournalError() | FencedError() as error:
+                log.warning("a step waits", task=task.get_name(), error=str(error))
+            case error:
+                log.error("a step's task failed; its effect is looked for", task=task.get_name(), exc_info=error)
 
     @property
     def busy(self) -> bool:
@@ -93,7 +108,7 @@ class Executor:
         for task in self._tasks.values():
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks.values())
+            await asyncio.wait(self._tasks.values(), timeout=PARK_SECONDS)
 
     def _context(self, command: Execute | Verify | Cancel, deadline: Time) -> StepContext:
         guard = self._actor.guard
@@ -119,7 +134,11 @@ class Executor:
         if record is None:
             return
         deadline = record.intended_at + command.step.timeout
-        action = self._build(command.step)
+        try:
+            action = self._build(command.step)
+        except WatchdogError as error:
+            await self._report(StepNotApplied(command.id, str(error)))
+            return
         task = await self._within(action.execute(self._context(command, deadline)), deadline)
         await self._report(await self._outcome(command, action, task))
 
@@ -131,11 +150,11 @@ class Executor:
         return record if begun else None
 
     async def _report(self, outcome: Input) -> None:
-        """An outcome must reach the journal: when there is no room it waits until there is."""
+        """An outcome must reach the journal: while that cannot be written, it waits until it can."""
         while True:
             try:
                 await self._actor.ask(outcome)
-            except JournalFullError:
+            except JournalError:
                 await self._clock.sleep(SECOND)
             else:
                 return
@@ -184,7 +203,11 @@ class Executor:
                 return StepCannotTell(command.id, f"{why}; {found.detail}")
 
     async def _verify(self, command: Execute | Verify | Cancel) -> None:
-        action = self._build(command.step)
+        try:
+            action = self._build(command.step)
+        except WatchdogError as error:
+            await self._report(StepCannotTell(command.id, f"it cannot be verified: {error}"))
+            return
         if isinstance(command, Cancel):
             await self._report(await self._settle(command, action, "its timeout passed while nobody worked on it"))
             return

@@ -40,7 +40,12 @@ class WatchedProbe:
 
 
 class Observer:
-    """Reads, keeps and judges for one guard."""
+    """Reads, keeps and judges for one guard.
+
+    Attributes:
+        troubles: Why a probe has no answer, by the probe's name; one that has answered is not in it.
+        judged_at: When the guard was judged last.
+    """
 
     def __init__(self, actor: Teller, clock: Clock, store: SampleStore, probes: Sequence[WatchedProbe]) -> None:
         settings = actor.guard.settings
@@ -49,6 +54,8 @@ class Observer:
         self.verdicts: Mapping[str, Verdict] = {}
         self.probe_seconds: dict[str, float] = {}
         self.probe_failures: dict[str, int] = {}
+        self.troubles: dict[str, str] = {}
+        self.judged_at: Time | None = None
         self.tick_lag: Span = 0
         self.windows: Windows = empty(settings.signals, keep=max(15 * MINUTE, settings.baseline + 10 * MINUTE))
         self._actor = actor
@@ -76,12 +83,32 @@ class Observer:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
         finally:
             timer.cancel()
-            task.cancel()
         at = self._clock.now()
         self.probe_seconds[watched.name] = in_seconds(at - began)
-        self._fresh += self._samples(watched, task, at)
+        samples = self._samples(watched, task, at)
+        self._note_trouble(watched.name, samples)
+        self._fresh += samples
+
+    def _note_trouble(self, probe: str, samples: Sequence[Sample]) -> None:
+        troubles = (
+            sample.value.detail or str(sample.value.cause)
+            for sample in samples
+            if isinstance(sample.value, Missing) and sample.value.cause in {Cause.UNREACHABLE, Cause.PROBE_BROKEN}
+        )
+        trouble = next(troubles, None)
+        if trouble is None:
+            if self.troubles.pop(probe, None) is not None:
+                log.info("a probe has answers again", guard=self._name, probe=probe)
+            return
+        if probe not in self.troubles:
+            log.warning("a probe has no answer", guard=self._name, probe=probe, error=trouble)
+        self.troubles[probe] = trouble
 
     def _samples(self, watched: WatchedProbe, task: "asyncio.Future[Readings]", at: Time) -> list[Sample]:
         if task.cancelled():
@@ -119,7 +146,7 @@ class Observer:
                 log.error("samples were not kept; judging goes on", guard=self._name, error=str(error))
             self.windows = observe_all(self.windows, fresh)
         judged = assess(self._actor.guard, self.windows, self._clock.now())
-        self.verdicts = judged.verdicts
+        self.verdicts, self.judged_at = judged.verdicts, self._clock.now()
         self._actor.tell(judged)
 
     def _notice_gaps(self, now: Time) -> None:

@@ -13,7 +13,7 @@ from watchdog.model.guards import Guard, NoticeRecord, RunPhase
 from watchdog.model.inputs import BeginNotice, NoticeDone
 from watchdog.model.time import MINUTE, SECOND, Span
 from watchdog.ports.clock import Clock
-from watchdog.ports.errors import NotifyError
+from watchdog.ports.errors import FencedError, JournalError, NotifyError
 from watchdog.ports.notifiers import Message, Notifier
 from watchdog.runtime.executor import Teller
 
@@ -166,5 +166,10 @@ def buttons(guard: Guard, incident_id: str) -> tuple[tuple[str, str, str], ...]:
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("a channel's task failed; its notices stay owed", task=task.get_name(), exc_info=error)
+    match None if task.cancelled() else task.exception():
+        case None:
+            return
+        case JournalError() | FencedError() as error:
+            log.warning("a channel waits; its notices stay owed", task=task.get_name(), error=str(error))
+        case error:
+            log.error("a channel's task failed; its notices stay owed", task=task.get_name(), exc_info=error)

@@ -34,7 +34,8 @@ class Supervisor:
             except asyncio.CancelledError:
                 await _end(inner)
                 raise
-            error = inner.exception() if not inner.cancelled() else None
+            # One that was cancelled from inside has not done its work either.
+            error = inner.exception() if not inner.cancelled() else asyncio.CancelledError()
             if error is None:
                 return
             log.error("task failed, it is started again", task=name, exc_info=error)

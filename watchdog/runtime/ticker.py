@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 WATCH_EVERY: Span = SECOND
 OVERDUE_INTERVALS = 3
 
+LET_GO_SECONDS = 5.0
+"""How long calls that are cancelled at the end may take."""
+
 
 @dataclass
 class _Job:
@@ -36,6 +39,8 @@ class SchedulerTicker:
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
         self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._calls: set[asyncio.Task[None] | None] = set()
+        self._ended = False
 
     def every(self, name: str, interval: Span, call: Callable[[], Awaitable[None]], *, jitter: Span = 0) -> None:
         """Calls a job every `interval`; a call that is still running swallows the next ones."""
@@ -61,16 +66,26 @@ class SchedulerTicker:
                 await self._clock.sleep(WATCH_EVERY)
                 self._wake_overdue()
         finally:
+            self._ended = True
             self._scheduler.shutdown(wait=False)
-            await asyncio.sleep(0)
+            # APScheduler cancels its calls and does not wait; what they use is about to be closed.
+            if calls := {call for call in self._calls if call is not None}:
+                await asyncio.wait(calls, timeout=LET_GO_SECONDS)
 
     async def _call(self, name: str) -> None:
         job = self._jobs[name]
         job.running = True
+        call = asyncio.current_task()
+        self._calls.add(call)
         try:
             await job.call()
+        except asyncio.CancelledError:
+            # APScheduler would log its own cancelling as an error.
+            if not self._ended:
+                raise
         finally:
             job.running, job.last = False, self._clock.now()
+            self._calls.discard(call)
 
     def _wake_overdue(self) -> None:
         for name, job in self._jobs.items():

@@ -91,7 +91,8 @@ class ProcessTarget:
         """The process that the pid file names, if it lives.
 
         Raises:
-            TargetError: The file holds something else than a number, or cannot be read.
+            TargetError: The file holds something else than a number, or cannot be read; retryable when it is empty,
+                because somebody may be just writing it.
         """
         try:
             text = self._pid_file.read_text().strip()
@@ -100,7 +101,8 @@ class ProcessTarget:
         except OSError as error:
             raise TargetError(f"{self.place}: the pid file cannot be read: {error.strerror}.") from None
         if not text.isdecimal():
-            raise TargetError(f"{self.place}: the pid file holds no process number; remove it if nothing runs.")
+            problem = "the pid file holds no process number; remove it if nothing runs."
+            raise TargetError(f"{self.place}: {problem}", retryable=not text)
         started = _started(int(text))
         return None if started is None else Running(int(text), started, self._version_of(int(text)))
 

@@ -1,0 +1,2 @@
+-- A page is written although nothing changes.
+UPDATE meta SET version = version
