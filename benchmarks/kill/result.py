@@ -109,7 +109,7 @@ async def stores(made: Stack) -> dict[str, Section]:
     async with made.driver() as graph, made.client() as client:
         before = await snapshot.take(Systems(made.admin_url, graph, client), 0)
         found["graph"] = {
-            name: value for name, value in before.graph.items() if not name.partition(" ")[0] in BOOKKEEPING
+            name: value for name, value in before.graph.items() if name.partition(" ")[0] not in BOOKKEEPING
         }
         receipts = await graph.execute_query(
             "MATCH (r:WatchdogReceipt) RETURN r.step_id AS step, count(*) AS times", database_="neo4j"

@@ -22,7 +22,7 @@ from watchdog.app.registries import registries
 from watchdog.config import load
 from watchdog.demo import fill, stack
 from watchdog.demo.acts import FLAG
-from watchdog.demo.daemon import GUARD, DemoDaemon, environment, shipped, slack_double
+from watchdog.demo.daemon import DemoDaemon, environment, shipped, slack_double
 from watchdog.demo.data import SMALL, Sizes
 from watchdog.demo.dependency import Rating
 from watchdog.demo.stack import Stack

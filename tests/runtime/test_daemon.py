@@ -3,8 +3,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from tests.support.guard_world import Service, World, certificate, ladder, release, settings
 
+from tests.support.guard_world import Service, World, certificate, ladder, release, settings
 from watchdog.engine.refused import RefusedError
 from watchdog.model import inputs
 from watchdog.model.communication import NoticeOutcome

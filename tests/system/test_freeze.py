@@ -13,13 +13,13 @@ async def judged_at(daemon: Daemon) -> str:
 
 async def judged_again(daemon: Daemon, times: int = 3) -> None:
     """So many evaluations, in which whatever is allowed to act would have begun."""
-    for _ in range(times):
-        before = await judged_at(daemon)
-        await until(lambda before=before: is_later(daemon, before), "the guard is judged")
+    seen = {await judged_at(daemon)}
 
+    async def enough() -> bool:
+        seen.add(await judged_at(daemon))
+        return len(seen) > times
 
-async def is_later(daemon: Daemon, before: str) -> bool:
-    return await judged_at(daemon) > before
+    await until(enough, "the guard is judged")
 
 
 async def brake(here: Project, verb: str, *words: str) -> None:

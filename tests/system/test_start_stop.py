@@ -108,7 +108,7 @@ async def test_a_signal_lets_the_step_under_way_finish_and_the_next_start_goes_o
 
 async def stopping(daemon: Daemon) -> bool:
     """Whether it says that it is about to end."""
-    return (await daemon.status())["reason"] == "stopping"
+    return bool((await daemon.status())["reason"] == "stopping")
 
 
 async def waits(connection: psycopg.AsyncConnection) -> bool:

@@ -12,6 +12,7 @@ from watchdog.app.rehearse import certify, find_guard
 from watchdog.cli.lazy import new_app
 from watchdog.cli.options import DEFAULT_CONFIG, Config, Guard, Json
 from watchdog.cli.output import emit, say, word
+from watchdog.cli.playbook_run import run
 from watchdog.cli.render import length
 from watchdog.config import load
 from watchdog.migrations.rehearsal import RecordedWrite
@@ -22,6 +23,9 @@ from watchdog.web.moments import seconds
 from watchdog.web.views import certificate_view
 
 app = new_app("See, try and rehearse what would be done.")
+
+
+app.command("run")(run)
 
 
 class WritesError(WatchdogError):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from watchdog.engine.decide_person import decide_person, next_incident
 from watchdog.engine.decide_release import decide_release
 from watchdog.engine.due import next_step
-from watchdog.engine.evolve import evolve
+from watchdog.engine.evolve import evolve, stronger
 from watchdog.engine.notices import owe
 from watchdog.engine.progress import progress
 from watchdog.model import events as ev
@@ -146,11 +146,12 @@ def _open(guard: Guard, found: list[tuple[Rule, Evidence]], now: Time) -> ev.Eve
 
 
 def _join(incident: Incident, found: list[tuple[Rule, Evidence]]) -> Iterator[ev.Event]:
-    """Further breaches belong to the open incident; a firmer basis of a known one is recorded once."""
+    """Further breaches belong to the open incident; a firmer basis or a higher rung of a known one is recorded once."""
     firm = incident.basis is not Basis.LITERAL
     for rule, evidence in found:
         firmer = not firm and evidence.basis is Basis.CONFIDENT
-        if rule.name not in incident.rules or firmer:
+        higher = stronger(incident.enters, rule.enters) is not incident.enters
+        if rule.name not in incident.rules or firmer or higher:
             yield ev.RuleJoined(rule.name, evidence, rule.enters)
             firm = firm or firmer
 

@@ -76,7 +76,8 @@ async def test_a_hold_lasts_a_quarter_of_an_hour(
 ) -> None:
     await double.press("incidents", await head(listening, message), "hold", ANA)
 
-    assert journal.taken == [("compliance", SetHold("ana.souza", reason="held in Slack", length=15 * MINUTE, incident="incident-7"))]
+    wanted = SetHold("ana.souza", reason="held in Slack", length=15 * MINUTE, incident="incident-7")
+    assert journal.taken == [("compliance", wanted)]
 
 
 async def test_an_envelope_delivered_twice_does_it_once(
