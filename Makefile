@@ -18,7 +18,7 @@ demo: $(VENV)/.installed  ## one release goes wrong and is taken back: FAULT=sch
 	$(BIN)/watchdog demo --fault $(FAULT)
 
 test: $(VENV)/.installed  ## every test that needs no root
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

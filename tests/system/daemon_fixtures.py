@@ -233,8 +233,13 @@ class Ran:
 
 async def command(*words: str, env: Mapping[str, str] | None = None) -> Ran:
     """`watchdog` with these words, to its end."""
+    return await python("-m", "watchdog", *words, env=env)
+
+
+async def python(*words: str, env: Mapping[str, str] | None = None) -> Ran:
+    """Python with these words, to its end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "watchdog", *words),
+        *(sys.executable, *words),
         env={**os.environ, **(env or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
