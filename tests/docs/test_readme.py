@@ -105,9 +105,8 @@ def test_the_shown_demo_is_one_that_passed_with_the_checks_of_today() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    headings = {
-        re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    }
+    titles = [title.lower() for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)]
+    headings = {re.sub(r"[^\w -]", "", title).replace(" ", "-") for title in titles}
     for link in re.findall(r"\]\(([^)]+)\)", README):
         assert link.removeprefix("#") in headings if link.startswith("#") else (ROOT / link).exists(), link
 

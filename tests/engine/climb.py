@@ -140,6 +140,10 @@ class Climb:
         self.keep(events)
         return events
 
+    def tell(self, given: inputs.Input) -> None:
+        """Says it; what follows is in the stream."""
+        self.say(given)
+
     def keep(self, events: tuple[ev.Event, ...]) -> None:
         for event in events:
             self.stored.append(ev.Stored("shop", len(self.stored) + 1, self.now, self.epoch, 1, event))

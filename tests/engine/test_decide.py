@@ -7,7 +7,6 @@ from tests.engine.climb import (
     NO_DATA,
     ORPHANS,
     PROBE_FAILED,
-    RELEASE,
     SCHEMA,
     SETTINGS,
     T0,
@@ -19,12 +18,10 @@ from tests.engine.climb import (
 )
 from watchdog.engine import decide as decide_module
 from watchdog.engine.decide import decide
-from watchdog.engine.refused import RefusedError
 from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.communication import NoticeOutcome, Plan
-from watchdog.model.guards import Baseline, RunOutcome, RunPhase
-from watchdog.model.releases import ReleaseState
+from watchdog.model.guards import RunPhase
 from watchdog.model.rules import GaugeRule, RungKind
 from watchdog.model.signals import Selector
 from watchdog.model.time import MINUTE, SECOND
@@ -36,65 +33,6 @@ LITERAL = breach(basis=Basis.LITERAL)
 @pytest.fixture
 def climb() -> Climb:
     return Climb()
-
-
-class TestRelease:
-    def test_it_starts_with_its_baseline_and_is_armed_when_every_change_is_out(self, climb: Climb) -> None:
-        baseline = Baseline(T0 - MINUTE, T0)
-        climb.say(inputs.StartRelease(RELEASE, baseline))
-        assert climb.state() is ReleaseState.APPLYING
-        assert climb.release.baseline == baseline
-        climb.now += MINUTE
-        climb.say(inputs.Arm("pipeline"))
-        assert climb.state() is ReleaseState.BAKING
-        assert climb.release.bake_until == climb.now + SETTINGS.bake
-
-    def test_it_bakes_is_reversible_and_settles(self, climb: Climb) -> None:
-        climb.start()
-        climb.wait(SETTINGS.bake - 1)
-        assert climb.state() is ReleaseState.BAKING
-        climb.wait(1)
-        assert climb.state() is ReleaseState.REVERSIBLE
-        climb.say(inputs.Settle("ann"))
-        assert climb.state() is ReleaseState.SETTLED
-
-    def test_without_a_baseline_the_reason_is_kept(self, climb: Climb) -> None:
-        climb.say(inputs.StartRelease(RELEASE, None, "no signal has been read yet"))
-        assert climb.release.baseline_refused == "no signal has been read yet"
-
-    def test_nothing_can_be_said_of_a_release_that_is_not_there(self, climb: Climb) -> None:
-        with pytest.raises(RefusedError, match="has no release"):
-            climb.say(inputs.Arm("pipeline"))
-
-    @pytest.mark.parametrize("word", [inputs.Settle("ann"), inputs.Arm("again")])
-    def test_what_does_not_fit_its_state_is_refused(self, climb: Climb, word: inputs.Input) -> None:
-        climb.start()
-        with pytest.raises(RefusedError, match="r1 is baking; only one that is"):
-            climb.say(word)
-
-    def test_another_is_refused_while_one_is_watched_and_while_an_incident_is_open(self, climb: Climb) -> None:
-        climb.breached()
-        with pytest.raises(RefusedError, match="still baking"):
-            climb.say(inputs.StartRelease(RELEASE, None))
-        climb.say(inputs.Disarm("ann", "by hand"))
-        assert climb.state() is ReleaseState.DISARMED
-        with pytest.raises(RefusedError, match="shop-1 is open"):
-            climb.say(inputs.StartRelease(RELEASE, None))
-
-    def test_a_disarmed_release_opens_nothing(self, climb: Climb) -> None:
-        climb.start()
-        climb.say(inputs.Disarm("ann", "by hand"))
-        climb.say(judged(errors=breach()))
-        assert climb.guard.incident is None
-
-    def test_its_bake_does_not_end_during_an_incident(self, climb: Climb) -> None:
-        climb.breached()
-        climb.wait(SETTINGS.bake)
-        assert climb.state() is ReleaseState.BAKING
-        climb.after_flag_recovers()
-        climb.wait(SETTINGS.resolve_after)
-        assert climb.incident.resolved_at is not None
-        assert climb.state() is ReleaseState.REVERSIBLE
 
 
 class TestBreach:
@@ -245,129 +183,6 @@ class TestUnarmed:
         climb.say(inputs.Trigger("ann", "it hurts"))
         climb.say(judged(errors=breach()))
         assert climb.incident.rules == ("orphans",)
-
-
-class TestTrigger:
-    def test_it_needs_a_reason(self, climb: Climb) -> None:
-        with pytest.raises(RefusedError, match="reason"):
-            climb.say(inputs.Trigger("ann", "  "))
-
-    def test_it_opens_an_incident_over_every_rule(self, climb: Climb) -> None:
-        climb.start()
-        climb.say(inputs.Trigger("ann", "support is flooded"))
-        assert climb.incident.manual
-        assert climb.incident.opened_by == "ann"
-        assert climb.incident.rules == ("errors", "orphans")
-        assert climb.incident.basis is Basis.MANUAL
-        assert climb.incident.asked_for is RungKind.STOP
-
-    def test_without_a_release_no_rung_applies(self, climb: Climb) -> None:
-        climb.say(inputs.Trigger("ann", "it hurts"))
-        assert climb.run.outcome is RunOutcome.EXHAUSTED
-        assert {record.outcome for record in climb.run.rungs} == {"skipped"}
-
-    def test_a_second_one_joins_and_may_ask_for_more(self, climb: Climb) -> None:
-        climb.breached()
-        climb.say(inputs.Trigger("ann", "it hurts", RungKind.CODE))
-        climb.say(inputs.Trigger("ben", "still", RungKind.STOP))
-        assert climb.incident.id == "shop-1"
-        assert climb.incident.asked_for is RungKind.CODE
-        assert climb.incident.enters is RungKind.CODE
-        assert climb.incident.reason == "ben: still"
-
-    def test_after_a_run_has_ended_it_opens_another_incident(self, climb: Climb) -> None:
-        climb.breached()
-        climb.after_flag_recovers()
-        climb.say(inputs.Trigger("ann", "not at all well", RungKind.CODE))
-        assert climb.incident.id == "shop-2"
-        assert climb.run.rung is not None
-        assert climb.run.rung.kind is RungKind.CODE
-
-
-class TestPeople:
-    def test_an_acknowledgement_counts_once(self, climb: Climb) -> None:
-        climb.breached()
-        climb.say(inputs.Acknowledge("ann", "slack", "shop-1"))
-        assert climb.say(inputs.Acknowledge("ben")) == ()
-        assert climb.incident.acknowledged_by == "ann"
-
-    def test_what_is_over_is_named(self, climb: Climb) -> None:
-        with pytest.raises(RefusedError, match="none has been opened"):
-            climb.say(inputs.Acknowledge("ann"))
-        climb.breached()
-        with pytest.raises(RefusedError, match=r"shop-0 is over; the latest incident is shop-1"):
-            climb.say(inputs.Acknowledge("ann", incident="shop-0"))
-        climb.say(inputs.Resolve("ann"))
-        with pytest.raises(RefusedError, match="shop-1 is resolved"):
-            climb.say(inputs.SetHold("ann", "wait"))
-
-    def test_a_hold_lets_nothing_begin_until_it_is_released(self, climb: Climb) -> None:
-        climb.breached()
-        climb.say(inputs.SetHold("ann", "wait"))
-        assert climb.next_command() is None
-        climb.wait(10 * MINUTE)
-        assert climb.next_command() is None
-        climb.say(inputs.ReleaseHold("ann", "shop-1"))
-        assert climb.next_command() is not None
-        assert climb.say(inputs.ReleaseHold("ann")) == ()
-
-    @pytest.mark.parametrize("length", [0, MINUTE])
-    def test_a_hold_with_a_length_expires(self, climb: Climb, length: int) -> None:
-        climb.breached()
-        climb.say(inputs.SetHold("ann", "wait", length))
-        assert (climb.next_command() is None) == (length > 0)
-        climb.wait(length)
-        assert climb.next_command() is not None
-        assert climb.incident.hold is None
-
-    def test_frozen_nothing_begins_and_thawed_it_does(self, climb: Climb) -> None:
-        climb.say(inputs.Freeze("ann", "drill"))
-        assert climb.say(inputs.Freeze("ben", "too")) == ()
-        climb.breached()
-        assert climb.incident.run is None
-        with pytest.raises(RefusedError, match="no run is under way"):
-            climb.say(inputs.Abort("ann", "enough"))
-        climb.say(inputs.Unfreeze("ann"))
-        assert climb.next_command() is not None
-        assert climb.say(inputs.Unfreeze("ann")) == ()
-
-    def test_only_what_is_proposed_can_be_approved_or_denied(self, climb: Climb) -> None:
-        climb.breached()
-        for word in (inputs.Approve("ann"), inputs.Deny("ann")):
-            with pytest.raises(RefusedError, match="nothing waits"):
-                climb.say(word)
-
-    def test_an_abort_ends_the_run_between_steps_only(self, climb: Climb) -> None:
-        climb.breached()
-        command = climb.command
-        assert command is not None
-        climb.say(inputs.BeginStep(command.id))
-        for word in (inputs.Abort("ann", "enough"), inputs.Resolve("ann")):
-            with pytest.raises(RefusedError, match="flag off is under way"):
-                climb.say(word)
-        climb.say(inputs.StepDone(command.id))
-        climb.say(inputs.Abort("ann", "enough"))
-        assert climb.run.outcome is RunOutcome.ABORTED
-        with pytest.raises(RefusedError, match="no run"):
-            climb.say(inputs.Abort("ann", "enough"))
-
-    def test_resolving_ends_a_run_that_is_under_way(self, climb: Climb) -> None:
-        climb.breached()
-        climb.say(inputs.Resolve("ann", "false alarm", "shop-1"))
-        assert climb.run.outcome is RunOutcome.ABORTED
-        assert climb.incident.resolved_at == climb.now
-        assert climb.guard.closed[-1].outcome == RunOutcome.ABORTED
-
-    def test_resolving_after_the_run_keeps_its_outcome(self, climb: Climb) -> None:
-        climb.breached()
-        climb.after_flag_recovers()
-        climb.say(inputs.Resolve("ann"))
-        assert climb.guard.closed[-1].outcome == RunOutcome.RECOVERED
-
-    def test_an_input_that_is_no_word_to_a_guard_is_refused(self, climb: Climb) -> None:
-        climb.breached()
-        with pytest.raises(RefusedError, match="not for a guard"):
-            climb.say("hello")  # type: ignore[arg-type]
 
 
 class TestSteps:

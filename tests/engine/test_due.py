@@ -7,7 +7,7 @@ from watchdog.engine.due import PATIENCE, due, ended_badly, next_step, wake_at
 from watchdog.model import inputs
 from watchdog.model.commands import Cancel, Execute, Reconcile, Send, Verify
 from watchdog.model.communication import Plan
-from watchdog.model.guards import Run, RunPhase
+from watchdog.model.guards import Run, RunPhase, StepState
 from watchdog.model.playbooks import Autonomy, Playbook
 from watchdog.model.rules import RungKind
 from watchdog.model.time import HOUR, MINUTE, SECOND
@@ -80,7 +80,7 @@ def test_notices_are_sent_when_they_are_due_and_reconciled_after_a_crash() -> No
     assert Send(names["detected"]) in due(climb.guard, climb.now)
     climb.crash()
     assert Reconcile(names["detected"]) in due(climb.guard, climb.now)
-    assert wake_at(climb.guard, climb.now) == climb.incident.opened_at + 30 * SECOND + 0 * MINUTE or True
+    assert wake_at(climb.guard, climb.now) == climb.incident.opened_at + 5 * MINUTE
     later = climb.now + 2 * HOUR
     assert not any(one.notice == names["status page"] for one in due(climb.guard, later) if isinstance(one, Send))
 
@@ -138,11 +138,12 @@ def test_a_climb_that_has_left_its_ladder_has_no_step() -> None:
 
 
 def test_after_a_failed_step_no_other_is_next(climb: Climb) -> None:
-    begun(climb)
-    climb.say(inputs.Freeze("ann", "drill"))
-    run = climb.run
-    failed = replace(run.steps[STEP], state="failed")
-    assert next_step(replace(run, steps={STEP: failed})) is None  # type: ignore[dict-item]
+    run = begun(climb).run
+    failed = replace(run, steps={STEP: replace(run.steps[STEP], state=StepState.FAILED)})
+    assert next_step(failed) is None
+    assert ended_badly(failed) == failed.steps[STEP]
+    guard = replace(climb.guard, incident=replace(climb.incident, run=failed))
+    assert due(guard, climb.now) == frozenset()
 
 
 def test_an_ended_climb_leaves_nothing_due(climb: Climb) -> None:

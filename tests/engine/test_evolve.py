@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.engine.climb import SETTINGS, T0, Climb, breach, evidence, judged
 from watchdog.engine.evolve import KEPT_INCIDENTS, evolve, fold, incident_of, sent, unsettled
+from watchdog.engine.evolve_run import evolve_run
 from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.communication import Audience, Notice, NoticeOutcome
@@ -16,7 +17,7 @@ from watchdog.model.rules import RungKind
 from watchdog.model.time import MINUTE, SECOND
 from watchdog.model.verdicts import Basis, Recovery
 
-EVENTS: tuple[type[object], ...] = get_args(ev.Event)
+EVENTS: tuple[type[ev.Event], ...] = get_args(ev.Event)
 
 
 def notice(name: str, due_at: int = T0) -> Notice:
@@ -39,9 +40,8 @@ def busy() -> Guard:
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
-def test_any_event_in_any_state_gives_a_state(kind: type[object], data: st.DataObject) -> None:
-    event = data.draw(st.from_type(kind))
-    assert isinstance(event, EVENTS)
+def test_any_event_in_any_state_gives_a_state(kind: type[ev.Event], data: st.DataObject) -> None:
+    event: ev.Event = data.draw(st.from_type(kind))
     for guard in (Guard(SETTINGS), busy()):
         after = evolve(guard, event, T0)
         assert after.settings is guard.settings
@@ -169,7 +169,11 @@ def test_a_release_that_settles_keeps_its_record() -> None:
     climb = Climb()
     climb.start()
     guard = climb.guard
-    for event, state in [(ev.BakeEnded(), ReleaseState.REVERSIBLE), (ev.Settled("ann"), ReleaseState.SETTLED)]:
+    steps: list[tuple[ev.Event, ReleaseState]] = [
+        (ev.BakeEnded(), ReleaseState.REVERSIBLE),
+        (ev.Settled("ann"), ReleaseState.SETTLED),
+    ]
+    for event, state in steps:
         guard = evolve(guard, event, climb.now)
         assert guard.release is not None
         assert guard.release.state == state
@@ -180,3 +184,9 @@ def test_a_stream_folds_to_the_state_that_made_it() -> None:
     climb.breached()
     climb.steps()
     assert fold(Guard(SETTINGS), climb.stored) == climb.guard
+
+
+def test_an_event_that_is_not_of_a_run_changes_no_run() -> None:
+    incident = busy().incident
+    assert incident is not None
+    assert evolve_run(incident, ev.ClockStepped(SECOND), T0) == incident

@@ -14,6 +14,7 @@ from watchdog.model.releases import Compatibility, Protection, ReleaseState
 from watchdog.model.rules import RungKind
 from watchdog.model.time import SECOND
 from watchdog.ports.actions import StepContext
+from watchdog.ports.errors import JournalError
 from watchdog.runtime.daemon import Daemon
 
 
@@ -223,6 +224,25 @@ async def test_a_restart_in_the_middle_of_a_step_verifies_before_it_acts() -> No
         assert incident.run.outcome is RunOutcome.RECOVERED
         assert world.verified == ["shop-1-run/flag/flag off"]
         assert world.executed == ["shop-1-run/flag/flag off"] * 2
+
+
+async def test_before_its_journal_is_read_a_guard_is_not_shown_and_takes_nothing() -> None:
+    world = World()
+    async with running(world) as first:
+        await baking(world, first)
+    second = world.daemon()
+    assert second.guards() == ()
+    with pytest.raises(JournalError, match="still being read from the journal"):
+        second.guard("shop")
+    with pytest.raises(JournalError, match="ask again in a moment"):
+        await second.say("shop", inputs.Trigger("ana", "customers cannot save"))
+    await second.start()
+    try:
+        assert second.guards() == ("shop",)
+        assert second.guard("shop").release is not None
+        assert second.guard("shop").incident is None
+    finally:
+        await second.stop()
 
 
 async def test_a_rule_in_breach_before_the_release_opens_nothing_and_says_so() -> None:

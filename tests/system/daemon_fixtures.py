@@ -329,6 +329,20 @@ class Daemon:
         """The types of a guard's events, in order."""
         return [event["type"] for event in (await self._get(f"/v1/guards/{name}/events?limit=10000"))["events"]]
 
+    async def all_events(self, name: str = "shop") -> dict[str, Any]:
+        """A guard's events with all that they say."""
+        return await self._get(f"/v1/guards/{name}/events?limit=10000")
+
+    async def judged_again(self, times: int = 3) -> None:
+        """So many evaluations, in which whatever is allowed to act would have begun."""
+        seen: set[str | None] = set()
+
+        async def enough() -> bool:
+            seen.add((await self.guard())["rules"][0]["judged_at"])
+            return len(seen - {None}) > times
+
+        await until(enough, "the guard is judged")
+
     async def has(self, event: str, guard: str = "shop", *, times: int = 1) -> bool:
         """Whether an event has happened so often."""
         return (await self.events(guard)).count(event) >= times

@@ -7,21 +7,6 @@ async def frozen(daemon: Daemon) -> bool:
     return (await daemon.guard())["frozen"] is not None
 
 
-async def judged_at(daemon: Daemon) -> str:
-    return (await daemon.guard())["rules"][0]["judged_at"] or ""
-
-
-async def judged_again(daemon: Daemon, times: int = 3) -> None:
-    """So many evaluations, in which whatever is allowed to act would have begun."""
-    seen = {await judged_at(daemon)}
-
-    async def enough() -> bool:
-        seen.add(await judged_at(daemon))
-        return len(seen) > times
-
-    await until(enough, "the guard is judged")
-
-
 async def brake(here: Project, verb: str, *words: str) -> None:
     ran = await command(verb, *words, "--config", str(here.config), env=here.env)
     assert ran.status == 0, ran.err
@@ -32,14 +17,14 @@ async def test_frozen_while_the_daemon_is_dead_a_breach_opens_an_incident_and_no
         with project(shop.url) as here:
             async with await Daemon.start(here) as first:
                 await first.watching()
-                await judged_again(first)
+                await first.judged_again()
                 await first.release()
                 await first.kill()
             await brake(here, "freeze", "--reason", "audit")
             shop.well = False
             async with await Daemon.start(here) as second:
                 await until(lambda: second.has("IncidentOpened"), "the breach opens an incident")
-                await judged_again(second)
+                await second.judged_again()
                 guard = await second.guard()
                 assert guard["frozen"]["reason"] == "audit"
                 assert guard["incident"]["rules"] == ["unhealthy"]
@@ -70,12 +55,12 @@ async def test_a_climb_under_way_is_still_frozen_after_a_restart() -> None:
                 await until(lambda: frozen(first), "the guard knows")
                 shop.gates["first"].set()
                 await until(lambda: first.has("StepSucceeded"), "the step under way ends")
-                await judged_again(first)
+                await first.judged_again()
                 assert shop.asked == ["first"]
                 await first.kill()
             async with await Daemon.start(here) as second:
                 await second.watching()
-                await judged_again(second)
+                await second.judged_again()
                 assert shop.asked == ["first"]
                 assert (await second.events()).count("Frozen") == 1
                 await brake(here, "unfreeze", "--guard", "shop")

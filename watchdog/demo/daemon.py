@@ -105,8 +105,8 @@ class DemoDaemon:
                 break
             try:
                 view = await self.get()
-            except httpx.TransportError:
-                view = {}
+            except (httpx.TransportError, DaemonError):
+                view = {}  # it is starting
             if view and holds(view):
                 return view
             await asyncio.sleep(POLL_S)

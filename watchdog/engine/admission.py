@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchdog.model.guards import Guard, Incident, Run
+from watchdog.model.guards import Guard, Incident, ReleaseRecord, Run
 from watchdog.model.playbooks import Autonomy, Overrun, Rung
-from watchdog.model.releases import Compatibility, Protection, ReleaseState
+from watchdog.model.releases import Compatibility, Protection, Release, ReleaseState
 from watchdog.model.rules import RungKind
 from watchdog.model.time import Span, Time, say_span
 from watchdog.model.verdicts import Basis
@@ -30,7 +30,10 @@ class Decision:
 
 def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> Decision:
     """Whether this rung acts now."""
-    inapplicable = _inapplicable(guard, rung)
+    record = guard.release
+    if record is None:
+        return Decision(Admission.SKIP, "no release is known")
+    inapplicable = _inapplicable(record, rung)
     if inapplicable:
         return Decision(Admission.SKIP, inapplicable)
     approver = run.approved.get(rung.kind)
@@ -45,18 +48,15 @@ def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> 
     if late is not None:
         return late
     if rung.kind is RungKind.DATA:
-        doubt = _doubt_about_data(guard, incident, asked_for=asked_for)
+        doubt = _doubt_about_data(guard, record, incident, asked_for=asked_for)
         if doubt:
             return Decision(Admission.PROPOSE, doubt)
     return Decision(Admission.ENTER, f"asked for: {incident.reason}" if asked_for else "")
 
 
-def _inapplicable(guard: Guard, rung: Rung) -> str:
-    record = guard.release
+def _inapplicable(record: ReleaseRecord, rung: Rung) -> str:
     if not rung.steps:
         return "it has no steps"
-    if record is None:
-        return "no release is known" if rung.kind is not RungKind.STOP else "no release is being applied"
     release = record.release
     match rung.kind:
         case RungKind.STOP if record.state is not ReleaseState.APPLYING:
@@ -64,7 +64,7 @@ def _inapplicable(guard: Guard, rung: Rung) -> str:
         case RungKind.FLAG if not release.flags:
             return "the release has no feature flag"
         case RungKind.CODE:
-            return _code_inapplicable(release.old_version, guard)
+            return _code_inapplicable(release)
         case RungKind.DATA if release.protection is Protection.CODE_ONLY:
             return "the release was only seen afterwards (protection code-only): its data is never touched"
         case RungKind.DATA if record.state is ReleaseState.SETTLED:
@@ -73,10 +73,10 @@ def _inapplicable(guard: Guard, rung: Rung) -> str:
             return ""
 
 
-def _code_inapplicable(old_version: str, guard: Guard) -> str:
+def _code_inapplicable(release: Release) -> str:
+    old_version, certificate = release.old_version, release.certificate
     if not old_version:
         return "no last known good version is named"
-    certificate = guard.release.release.certificate if guard.release else None
     if certificate is None:
         return "without a certificate nobody knows whether the old code works on the new schema"
     if certificate.old_code is Compatibility.INCOMPATIBLE:
@@ -103,11 +103,8 @@ def _overrun(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) 
     return Decision(Admission.SKIP if rung.on_overrun is Overrun.SKIP else Admission.PROPOSE, reason)
 
 
-def _doubt_about_data(guard: Guard, incident: Incident, *, asked_for: bool) -> str:
+def _doubt_about_data(guard: Guard, record: ReleaseRecord, incident: Incident, *, asked_for: bool) -> str:
     """Why data waits for a person; empty when it may act."""
-    record = guard.release
-    if record is None:
-        return "no release is known"
     certificate = record.release.certificate
     if certificate is None or not certificate.restored:
         return "no valid certificate: this rollback was never shown to restore schema and data"

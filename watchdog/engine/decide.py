@@ -176,8 +176,8 @@ def _step(
             yield ev.StepFailed(step, error)
         case inputs.StepNotApplied(step):
             yield ev.StepReset(step)
-        case inputs.StepCannotTell(step, error):
-            yield ev.StepUnknown(step, error)
+        case _:
+            yield ev.StepUnknown(given.step, given.error)
 
 
 def _is_next(run: Run, step: str) -> bool:

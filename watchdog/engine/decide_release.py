@@ -32,9 +32,9 @@ def decide_release(
         case inputs.Settle(who):
             _expect(record, "settled", ReleaseState.REVERSIBLE)
             yield ev.Settled(who)
-        case inputs.Disarm(who, reason):
+        case _:
             _expect(record, "disarmed", ReleaseState.APPLYING, ReleaseState.BAKING, ReleaseState.REVERSIBLE)
-            yield ev.Disarmed(who, reason)
+            yield ev.Disarmed(given.who, given.reason)
 
 
 def _expect(record: ReleaseRecord, verb: str, *states: ReleaseState) -> None:

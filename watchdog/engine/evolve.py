@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar, assert_never
 
 from watchdog.engine.evolve_run import evolve_run
 from watchdog.model import events as ev
@@ -191,10 +191,25 @@ def _within_incident(
             incident = replace(incident, hold=Hold(who, reason, at, until))
         case ev.HoldReleased():
             incident = replace(incident, hold=None)
+        case _:  # pragma: no cover  # mypy shows that nothing gets here
+            assert_never(event)
     return replace(guard, incident=incident)
 
 
-def _release(guard: Guard, event: ev.Event, at: Time) -> Guard:
+_AboutRelease: TypeAlias = (
+    ev.ReleaseStarted
+    | ev.BaselineFrozen
+    | ev.BaselineRefused
+    | ev.RuleUnarmed
+    | ev.RuleArmed
+    | ev.Armed
+    | ev.BakeEnded
+    | ev.Settled
+    | ev.Disarmed
+)
+
+
+def _release(guard: Guard, event: _AboutRelease, at: Time) -> Guard:
     if isinstance(event, ev.ReleaseStarted):
         return replace(guard, release=ReleaseRecord(event.release, ReleaseState.APPLYING, t0=at), pending={})
     record = guard.release
@@ -217,8 +232,8 @@ def _release(guard: Guard, event: ev.Event, at: Time) -> Guard:
             record = replace(record, state=ReleaseState.SETTLED)
         case ev.Disarmed():
             record = replace(record, state=ReleaseState.DISARMED)
-        case _:
-            pass
+        case _:  # pragma: no cover  # mypy shows that nothing gets here
+            assert_never(event)
     return replace(guard, release=record, pending=guard.pending if record.watched else {})
 
 

@@ -56,8 +56,8 @@ def _ended(
             return replace(known, state=StepState.RESET, detail=detail)
         case ev.StepFailed(error=error):
             return replace(known, state=StepState.FAILED, ended_at=at, detail=error)
-        case ev.StepUnknown(error=error):
-            return replace(known, state=StepState.UNKNOWN, ended_at=at, detail=error)
+        case _:
+            return replace(known, state=StepState.UNKNOWN, ended_at=at, detail=event.error)
 
 
 def _rung(run: Run, event: ev.Event, at: Time) -> Run:

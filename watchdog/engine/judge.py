@@ -1,5 +1,7 @@
 """Judging: a rule against windows and baseline. It remembers nothing: the same inputs give the same verdict."""
 
+from typing import assert_never
+
 from watchdog.engine.baseline import histogram_before, level_before, rate_before
 from watchdog.engine.proportion import Bounds, poisson, quantile, slower_than, wilson
 from watchdog.engine.windows import Rise, Windows, absence, age, levels, rise, spread
@@ -34,7 +36,7 @@ def judge(rule: Rule, windows: Windows, baseline: Baseline | None, now: Time) ->
             return _gauge(rule, windows, now)
         case CheckRule():
             return _check(rule, windows, baseline, now)
-        case StallRule():
+        case _:
             return _stall(rule, windows, baseline, now)
 
 
@@ -190,6 +192,8 @@ def allowed(rule: CheckRule, of: Selector, baseline: Baseline | None) -> float |
             return rule.value
         case Expect.BASELINE:
             return level_before(baseline, of.signal, of.where) if baseline else None
+        case _:  # pragma: no cover  # mypy shows that nothing gets here
+            assert_never(rule.expect)
 
 
 def _check(rule: CheckRule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:

@@ -1,5 +1,7 @@
 """Progress: the next event that follows from a guard's state by itself, one at a time."""
 
+from typing import assert_never
+
 from watchdog.engine.admission import Admission, admit, predicted
 from watchdog.engine.due import PATIENCE, ended_badly, next_step
 from watchdog.engine.evolve import incident_of, unsettled
@@ -85,19 +87,16 @@ def _incident(guard: Guard, incident: Incident, judged: Judged | None, now: Time
             return None
         playbook = guard.settings.playbook
         return ev.RunStarted(f"{incident.id}-run", playbook, playbook.hash)
-    match run.phase:
-        case RunPhase.CHOOSING:
-            if run.rungs and run.rungs[-1].outcome == Recovery.RECOVERED:
-                return ev.RunEnded(recovered_outcome(run), run.rungs[-1].reason)
-            return None if braked else _choose(guard, incident, run, now)
-        case RunPhase.PROPOSED:
-            return (None if braked else _overtaken(guard, incident, run, now)) or _escalate(run, now)
-        case RunPhase.ACTING:
-            return _acting(run, now)
-        case RunPhase.JUDGING:
-            return _judging(run, judged, now)
-        case RunPhase.ENDED:
-            return _ended(guard, incident, now)
+    if run.phase is RunPhase.ENDED:
+        return _ended(guard, incident, now)
+    rung = run.rung
+    if run.phase is RunPhase.CHOOSING or rung is None:
+        if run.rungs and run.rungs[-1].outcome == Recovery.RECOVERED:
+            return ev.RunEnded(recovered_outcome(run), run.rungs[-1].reason)
+        return None if braked else _choose(guard, incident, run, now)
+    if run.phase is RunPhase.PROPOSED:
+        return (None if braked else _overtaken(guard, incident, run, rung, now)) or _escalate(run, rung, now)
+    return _acting(run, rung, now) if run.phase is RunPhase.ACTING else _judging(run, rung, judged, now)
 
 
 def _choose(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Event:
@@ -117,6 +116,8 @@ def _choose(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Event:
             return ev.RungProposed(rung.kind, run.position, decision.reason, now + rung.propose_deadline)
         case Admission.ENTER:
             return ev.RungEntered(rung.kind, run.position, predicted(guard, rung), decision.reason)
+        case _:  # pragma: no cover  # mypy shows that nothing gets here
+            assert_never(decision.admission)
 
 
 def would(rung: Rung) -> str:
@@ -133,11 +134,8 @@ def _last_word(run: Run) -> tuple[RunOutcome, str]:
     return RunOutcome.EXHAUSTED, "no rung is left"
 
 
-def _overtaken(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Event | None:
+def _overtaken(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> ev.Event | None:
     """A proposal that what came since has answered: more is needed, or a person asked for just this rung."""
-    rung = run.rung
-    if rung is None:
-        return None
     if run.position < run.playbook.index_of(incident.enters):
         return _choose(guard, incident, run, now)
     if incident.asked_for is rung.kind:
@@ -146,17 +144,13 @@ def _overtaken(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Even
     return None
 
 
-def _escalate(run: Run, now: Time) -> ev.Event | None:
-    rung = run.rung
-    if rung is None or run.escalated or run.proposed_at is None:
+def _escalate(run: Run, rung: Rung, now: Time) -> ev.Event | None:
+    if run.escalated or run.proposed_at is None:
         return None
     return ev.ProposalEscalated(rung.kind) if now >= run.proposed_at + rung.propose_deadline else None
 
 
-def _acting(run: Run, now: Time) -> ev.Event | None:
-    rung = run.rung
-    if rung is None:
-        return None
+def _acting(run: Run, rung: Rung, now: Time) -> ev.Event | None:
     bad = ended_badly(run)
     if bad is not None:
         if bad.state is StepState.UNKNOWN:
@@ -169,10 +163,8 @@ def _acting(run: Run, now: Time) -> ev.Event | None:
     return None
 
 
-def _judging(run: Run, judged: Judged | None, now: Time) -> ev.Event | None:
-    rung, since = run.rung, run.undecided_since
-    if rung is None or since is None:
-        return None
+def _judging(run: Run, rung: Rung, judged: Judged | None, now: Time) -> ev.Event | None:
+    since = run.undecided_since or 0
     outcome = overall(judged.rechecks) if judged is not None and judged.rechecks else Recovery.UNDECIDED
     checks = judged.rechecks if judged is not None else ()
     if outcome is not Recovery.UNDECIDED:

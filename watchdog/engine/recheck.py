@@ -26,7 +26,7 @@ def recheck(rule: Rule, windows: Windows, baseline: Baseline | None, since: Time
             return _gauge(rule, windows, since, now)
         case CheckRule():
             return _check(rule, windows, baseline, since, now)
-        case StallRule():
+        case _:
             return _stall(rule, windows, since, now)
 
 

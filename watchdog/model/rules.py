@@ -161,5 +161,5 @@ def signals_of(rule: Rule) -> tuple[str, ...]:
             return tuple(selector.signal for selector in rule.of)
         case StallRule():
             return (rule.in_flight.signal, rule.completed.signal)
-        case LatencyRule() | CountRule() | GaugeRule():
+        case _:
             return (rule.of.signal,)

@@ -37,7 +37,7 @@ class Control(Protocol):
     """The running daemon."""
 
     def guards(self) -> Sequence[str]:
-        """Names of all guards."""
+        """Names of all guards that are held; while the daemon starts they come one after the other."""
         ...
 
     def guard(self, name: str) -> Guard:
@@ -45,6 +45,7 @@ class Control(Protocol):
 
         Raises:
             UnknownGuardError: There is none of this name.
+            JournalError: The daemon is starting, and has not read the guard's journal yet.
         """
         ...
 

@@ -67,6 +67,11 @@ class Actor:
         self._epoch = 0
         self._handled_at: Time = 0
 
+    @property
+    def claimed(self) -> bool:
+        """Whether the guard is held and its journal has been read; before that `guard` is empty."""
+        return self._claimed.is_set()
+
     async def claim(self) -> None:
         """Takes the guard over and brings its state up to date."""
         self._epoch = await self._journal.claim(self._name)

@@ -19,7 +19,7 @@ from watchdog.model.verdicts import Verdict
 from watchdog.ports.actions import Action
 from watchdog.ports.clock import Clock, Ticker
 from watchdog.ports.control import DaemonHealth, UnknownGuardError
-from watchdog.ports.errors import WatchdogError
+from watchdog.ports.errors import JournalError, WatchdogError
 from watchdog.ports.journal import Journal
 from watchdog.ports.kinds import Target
 from watchdog.ports.leases import FreezeSwitch, Lease
@@ -186,12 +186,15 @@ class Daemon:
             await self.park()
 
     def guards(self) -> Sequence[str]:
-        """Names of all guards."""
-        return tuple(self._guards)
+        """Names of all guards that are held: while the daemon starts, one after the other."""
+        return tuple(name for name, runtime in self._guards.items() if runtime.actor.claimed)
 
     def _runtime(self, name: str) -> GuardRuntime:
         if name not in self._guards:
             raise UnknownGuardError(f"no guard {name!r}; there are: {', '.join(self._guards)}")
+        if not self._guards[name].actor.claimed:
+            # Before its journal has been read, a guard looks as if nothing had ever happened.
+            raise JournalError(f"guard {name} is still being read from the journal: ask again in a moment")
         return self._guards[name]
 
     def guard(self, name: str) -> Guard:

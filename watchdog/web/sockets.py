@@ -105,8 +105,10 @@ def tcp_listener(host: str, port: int) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        # Python writes the address once more into the text of some.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise ListenError(
-            f"cannot serve metrics at {host}:{port} ({error.strerror}): free the port, or change `web.metrics` in "
+            f"cannot serve metrics at {host}:{port} ({reason}): free the port, or change `web.metrics` in "
             "config.yaml"
         ) from error
     with listener:
