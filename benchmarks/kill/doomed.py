@@ -1,7 +1,7 @@
 """`python -m benchmarks.kill.doomed --config …`: `watchdog run` that kills itself at one place, as `kill -9` does.
 
-The place is in `WATCHDOG_KILL`: side, site and number, each on its line. The daemon is the product's; only its journal
-is wrapped, and a few methods of its targets and notifiers.
+The place is in `WATCHDOG_KILL`: side, site and number, each on its line. The daemon is the product's; only a few methods
+of its journal, targets and notifiers are wrapped.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,8 @@ from benchmarks.kill.points import Kill, site_of
 from watchdog.app import daemon
 from watchdog.app.compose import compose
 from watchdog.config import Configuration, Registries
-from watchdog.model.events import Event, Stored
-from watchdog.model.time import Time
+from watchdog.model.events import Event
 from watchdog.ports.clock import Clock
-from watchdog.ports.journal import Journal
 from watchdog.runtime.daemon import DaemonParts
 
 VARIABLE = "WATCHDOG_KILL"
@@ -63,43 +60,11 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class DoomedJournal:
-    """A journal whose holder dies before or after an append."""
+def _wrapped(doom: Doom, site: Callable[..., str], call: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that counts its calls by the site that its arguments say."""
 
-    def __init__(self, inner: Journal, doom: Doom) -> None:
-        self._inner = inner
-        self._doom = doom
-
-    async def claim(self, stream: str) -> int:
-        """See `Journal.claim`."""
-        after = self._doom.before("claim")
-        epoch = await self._inner.claim(stream)
-        after()
-        return epoch
-
-    async def streams(self) -> tuple[str, ...]:
-        """See `Journal.streams`."""
-        return await self._inner.streams()
-
-    async def read(self, stream: str, after: int = 0, limit: int | None = None) -> Sequence[Stored]:
-        """See `Journal.read`."""
-        return await self._inner.read(stream, after, limit)
-
-    async def append(self, stream: str, after: int, events: Sequence[Event], *, epoch: int, at: Time) -> int:
-        """See `Journal.append`."""
-        done = self._doom.before(site_of(events[0]))
-        last = await self._inner.append(stream, after, events, epoch=epoch, at=at)
-        done()
-        return last
-
-    async def close(self) -> None:
-        """See `Journal.close`."""
-        await self._inner.close()
-
-
-def _doomed_call(doom: Doom, site: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*given: Any, **named: Any) -> Any:
-        done = doom.before(site)
+        done = doom.before(site(*given))
         result = call(*given, **named)
         if asyncio.iscoroutine(result):
             return _ended(result, done)
@@ -115,15 +80,21 @@ async def _ended(work: Awaitable[Any], done: Callable[[], None]) -> Any:
     return result
 
 
-def doomed(parts: DaemonParts, kill: Kill) -> DaemonParts:
-    """The parts of a daemon that will die there."""
-    doom = Doom(kill)
+def _lead(_stream: str, _after: int, events: Sequence[Event]) -> str:
+    return site_of(events[0])
+
+
+def doom(parts: DaemonParts, kill: Kill) -> None:
+    """Makes a daemon die there: methods of its journal, targets and notifiers are wrapped, one object each."""
+    counting = Doom(kill)
+    wrap = [(parts.journal, "claim", lambda _stream: "claim"), (parts.journal, "append", _lead)]
     owners: dict[str, Any] = {target.name: target for target in parts.targets}
     owners["slack"] = next(iter(parts.notifiers), None)
     owner, _, method = kill.site.partition(".")
     if method:
-        setattr(owners[owner], method, _doomed_call(doom, kill.site, getattr(owners[owner], method)))
-    return replace(parts, journal=DoomedJournal(parts.journal, doom))
+        wrap.append((owners[owner], method, lambda *_given: kill.site))
+    for one, name, site in wrap:
+        setattr(one, name, _wrapped(counting, site, getattr(one, name)))
 
 
 def main() -> None:
@@ -134,9 +105,11 @@ def main() -> None:
     kill = read(os.environ[VARIABLE])
 
     async def compose_doomed(configuration: Configuration, kinds: Registries, clock: Clock) -> DaemonParts:
-        return doomed(await compose(configuration, kinds, clock), kill)
+        parts = await compose(configuration, kinds, clock)
+        doom(parts, kill)
+        return parts
 
-    daemon.compose = compose_doomed
+    daemon.compose = compose_doomed  # type: ignore[attr-defined] # the one seam: all else is the product's
     asyncio.run(daemon.run(arguments.config))
 
 

@@ -78,7 +78,6 @@ class Lives:
 
     daemon: Mortal
     kills: list[Kill]
-    cut: bool
     deaths: int = 0
     died: list[float] = field(default_factory=list)
     reborn: asyncio.Event = field(default_factory=asyncio.Event)
@@ -139,16 +138,12 @@ async def play(rig: Rig, scenario: Scenario) -> Played:
         ending.push_async_callback(slack.stop)
         state = made.run_dir / "state"
         seen = await _last(state)
-        env = environment(made, slack.api_url, state)
-        # The wires need somebody to kill before there is somebody.
-        killers: list[Callable[[], None]] = []
-        env |= await _wires(made, scenario.cut, lambda: [kill() for kill in killers] and None, ending)
-        daemon = Mortal(made.run_dir, env)
+        daemon = Mortal(made.run_dir, environment(made, slack.api_url, state))
         daemon.config = rig.config
-        killers.append(daemon.kill)
+        daemon.env |= await _wires(made, scenario.cut, daemon.kill, ending)
         ending.push_async_callback(_sweep, made)
         ending.push_async_callback(daemon.stop)
-        lives = Lives(daemon, list(scenario.kills), cut=scenario.cut is not None)
+        lives = Lives(daemon, list(scenario.kills))
         lives.begin()
         await made.start_service("v2")
         await ending.enter_async_context(requests(made))
@@ -197,7 +192,7 @@ async def _block(made: Stack, table: str, lives: Lives) -> None:
     async with await psycopg.AsyncConnection.connect(made.admin_url) as holder:
         await holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.Identifier(table)))
         async with await psycopg.AsyncConnection.connect(made.admin_url, autocommit=True) as watching:
-            while (await (await watching.execute(_WAITING)).fetchone()) == (0,):
+            while (await (await watching.execute(_WAITING)).fetchone()) == (0,):  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.02)
         lives.daemon.kill()
         await lives.reborn.wait()

@@ -13,8 +13,8 @@ from watchdog.model.events import Event, Stored
 Side = Literal["before", "after"]
 SIDES: Final[tuple[Side, Side]] = ("before", "after")
 
-CALLS: Final = ("service.send_term", "service.start", "cache.unlink", "slack.send")
-"""Calls of targets and notifiers whose effect no transaction holds."""
+CALLS: Final = {"service.send_term": 1, "cache.unlink": 2, "service.start": 1, "slack.send": 6}
+"""Calls of targets and notifiers whose effect no transaction holds, and how many of each a run surely makes."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Kill:
         return f"{self.side} {self.site}" + (f" ({self.nth})" if self.nth > 1 else "")
 
 
+Store = Literal["db", "graph"]
 Mode = Literal["unsent", "unanswered", "late", "never"]
 MODES: Final[tuple[Mode, ...]] = ("unsent", "unanswered", "late", "never")
 MODE_WORDS: Final[dict[Mode, str]] = {
@@ -55,7 +56,7 @@ class Cut:
         mode: What becomes of the COMMIT.
     """
 
-    store: Literal["db", "graph"]
+    store: Store
     nth: int
     mode: Mode
 
@@ -126,15 +127,61 @@ def kills_of(stored: Sequence[Stored]) -> list[Kill]:
     return kills
 
 
-def calls_of(counts: dict[str, int]) -> list[Kill]:
+def calls() -> list[Kill]:
     """Both sides of every call that no transaction holds."""
-    return [Kill(side, site, nth) for site, count in counts.items() for nth in range(1, count + 1) for side in SIDES]
+    return [Kill(side, site, nth) for site, count in CALLS.items() for nth in range(1, count + 1) for side in SIDES]
 
 
-def chained(kills: Sequence[Kill], length: int, seed: int) -> list[Scenario]:
-    """Kills put together so that a run dies `length` times, in the run's order; who comes together is drawn by lot."""
-    order = {kill: place for place, kill in enumerate(kills)}
-    drawn = list(kills)
-    random.Random(seed).shuffle(drawn)  # noqa: S311 - repeatable, nothing to keep secret
-    groups = [drawn[start : start + length] for start in range(0, len(drawn), length)]
-    return [Scenario(tuple(sorted(group, key=order.__getitem__))) for group in groups]
+def recoveries(step: str) -> list[Scenario]:
+    """The daemon that goes on dies as well: at each append by which it takes over in the middle of a step."""
+    begun = Kill("after", f"StepIntended {step}")
+    sites = ("claim", "EpochClaimed", f"StepReset {step}")
+    return [
+        *(Scenario((begun, Kill(side, site))) for site in sites for side in SIDES),
+        *(Scenario((Kill("before", f"StepSucceeded {step}"), Kill(side, f"StepSucceeded {step}"))) for side in SIDES),
+    ]
+
+
+def cuts(transactions: int) -> list[Scenario]:
+    """Every mode at every fenced transaction."""
+    places: list[tuple[Store, int]] = [*(("db", nth) for nth in range(1, transactions + 1)), ("graph", 1)]
+    return [Scenario(cut=Cut(store, nth, mode)) for store, nth in places for mode in MODES]
+
+
+def seeded(steps: Sequence[str], seed: int, runs: int = 5) -> list[Scenario]:
+    """A few runs that die often: at every step once before and once after an event of it, and around the others.
+
+    Args:
+        steps: Names of the rung's steps, in order.
+        seed: Draws which of a step's events stands for which side.
+        runs: How many runs the kills are dealt out to, so that those of one run lie apart.
+    """
+    draw = random.Random(seed)  # noqa: S311 - repeatable, nothing to keep secret
+    kills: list[Kill] = []
+    for step in steps:
+        names = ["StepIntended", "StepSucceeded"]
+        # Whatever comes first in the run must come first in the list: a side and an event are drawn together.
+        sides = draw.choice([("before", "after"), ("after", "before")])
+        kills += [
+            Kill("after" if side == "after" else "before", f"{name} {step}")
+            for name, side in zip(names, sides, strict=True)
+        ]
+    for call, nth in (("service.send_term", 1), ("cache.unlink", 2), ("service.start", 1)):
+        place = next(i for i, kill in enumerate(kills) if kill.site == f"StepSucceeded {_step_of(call, steps)}")
+        kills.insert(place, Kill(draw.choice(SIDES), call, nth))
+    kills += [Kill(draw.choice(SIDES), site) for site in ("RungJudged data", "Resolved")]
+    first = [
+        Kill("before", "EpochClaimed"),
+        Kill("before", "IncidentOpened"),
+        Kill("after", "IncidentOpened"),
+        Kill(draw.choice(SIDES), "NoticeIntended"),
+        Kill("after", "slack.send"),
+    ]
+    dealt = [kills[run::runs] for run in range(runs)]
+    return [Scenario((head, *rest)) for head, rest in zip(first, dealt, strict=False)]
+
+
+def _step_of(call: str, steps: Sequence[str]) -> str:
+    """The step that makes a call, by the words of its name."""
+    word = {"service.send_term": "stop", "cache.unlink": "cache", "service.start": "start"}[call]
+    return next(step for step in steps if word in step)

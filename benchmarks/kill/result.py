@@ -239,9 +239,9 @@ def _said_once(stored: Sequence[Stored], slack: SlackDouble) -> Iterator[str]:
             heads[payload["thread"]] += 1
     for one in stored:
         if isinstance(one.body, ev.NoticeSettled):
-            wanted = 1 if one.body.outcome is NoticeOutcome.SENT else 0
-            if said[one.body.notice] != wanted:
-                yield f"notice {one.body.notice} is {one.body.outcome}, and stands in Slack {said[one.body.notice]} times"
+            notice, outcome = one.body.notice, one.body.outcome
+            if said[notice] != (1 if outcome is NoticeOutcome.SENT else 0):
+                yield f"notice {notice} is {outcome}, and stands in Slack {said[notice]} times"
     yield from (f"incident {thread} has {count} threads" for thread, count in heads.items() if count > 1)
 
 

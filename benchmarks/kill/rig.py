@@ -238,7 +238,7 @@ class Rig:
         """A statement about whole databases."""
         admin = await psycopg.AsyncConnection.connect(self.servers.postgres.url("postgres"), autocommit=True)
         async with admin:
-            await admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type] # ours
+            await admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     async def drop(self) -> None:
         """Takes the databases off the server."""
@@ -260,7 +260,9 @@ def write_project(to: Path) -> None:
         text = (to / name).read_text(encoding="utf-8")
         for old, new in changes:
             if text.count(old) != 1:
-                raise ValueError(f"{name} says {old!r} {text.count(old)} times, not once: correct benchmarks/kill/rig.py")
+                raise ValueError(
+                    f"{name} says {old!r} {text.count(old)} times, not once: correct benchmarks/kill/rig.py"
+                )
             text = text.replace(old, new)
         (to / name).write_text(text, encoding="utf-8")
 

@@ -241,3 +241,28 @@ class Climb:
 def rungs(climb: Climb) -> list[tuple[RungKind, str]]:
     """What became of each rung."""
     return [(one.rung, one.outcome) for one in climb.run.rungs]
+
+
+DATA_RUNG = rung(RungKind.DATA, "fence", "undo", "lift", climb=False)
+NOT_ON_OLD_CODE = replace(RELEASE, certificate=replace(CERTIFICATE, old_code=Compatibility.INCOMPATIBLE))
+
+
+def with_data(**changes: object) -> GuardSettings:
+    return replace(SETTINGS, playbook=with_rung(ladder(), replace(DATA_RUNG, **changes)))  # type: ignore[arg-type]
+
+
+def at_data(
+    settings: GuardSettings = SETTINGS, release: Release = RELEASE, proof: dict[str, str] | None = None
+) -> Climb:
+    """Flag and code did not help: it is the data rung's turn."""
+    climb = Climb(settings)
+    climb.breached(release, SCHEMA if proof is None else proof)
+    while climb.phase() is RunPhase.ACTING and climb.run.rung is not None and climb.run.rung.kind is not RungKind.DATA:
+        climb.after(Recovery.STILL_BROKEN)
+    return climb
+
+
+def waits(climb: Climb) -> str:
+    """Why the rung that is proposed waits for a person."""
+    assert climb.phase() is RunPhase.PROPOSED
+    return climb.events(ev.RungProposed)[-1].reason

@@ -6,23 +6,28 @@ import pytest
 
 from tests.engine.climb import (
     CERTIFICATE,
+    DATA_RUNG,
     ERRORS,
+    NOT_ON_OLD_CODE,
     RELEASE,
     SCHEMA,
     SETTINGS,
     Climb,
+    at_data,
     breach,
     judged,
     ladder,
     ok,
     rung,
     rungs,
+    waits,
+    with_data,
     with_rung,
 )
 from watchdog.engine.admission import predicted
 from watchdog.model import events as ev
 from watchdog.model import inputs
-from watchdog.model.guards import GuardSettings, RunOutcome, RunPhase
+from watchdog.model.guards import RunOutcome, RunPhase
 from watchdog.model.playbooks import Autonomy, Overrun
 from watchdog.model.releases import Compatibility, Protection, Release
 from watchdog.model.rules import RungKind
@@ -31,29 +36,6 @@ from watchdog.model.verdicts import Basis, Recovery
 
 STOP, FLAG, CODE, DATA = RungKind
 BROKEN, WELL, OPEN = Recovery.STILL_BROKEN, Recovery.RECOVERED, Recovery.UNDECIDED
-DATA_RUNG = rung(DATA, "fence", "undo", "lift", climb=False)
-NOT_ON_OLD_CODE = replace(RELEASE, certificate=replace(CERTIFICATE, old_code=Compatibility.INCOMPATIBLE))
-
-
-def with_data(**changes: object) -> GuardSettings:
-    return replace(SETTINGS, playbook=with_rung(ladder(), replace(DATA_RUNG, **changes)))  # type: ignore[arg-type]
-
-
-def at_data(
-    settings: GuardSettings = SETTINGS, release: Release = RELEASE, proof: dict[str, str] | None = None
-) -> Climb:
-    """Flag and code did not help: it is the data rung's turn."""
-    climb = Climb(settings)
-    climb.breached(release, SCHEMA if proof is None else proof)
-    while climb.phase() is RunPhase.ACTING and climb.run.rung is not None and climb.run.rung.kind is not DATA:
-        climb.after(BROKEN)
-    return climb
-
-
-def waits(climb: Climb) -> str:
-    """Why the rung that is proposed waits for a person."""
-    assert climb.phase() is RunPhase.PROPOSED
-    return climb.events(ev.RungProposed)[-1].reason
 
 
 class TestObserving:

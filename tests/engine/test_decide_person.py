@@ -1,17 +1,20 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.engine.climb import (
+    SETTINGS,
     Climb,
-    breach,
+    ladder,
+    rungs,
 )
 from watchdog.engine.refused import RefusedError
 from watchdog.model import inputs
 from watchdog.model.guards import RunOutcome
+from watchdog.model.playbooks import Autonomy
 from watchdog.model.rules import RungKind
 from watchdog.model.time import MINUTE
-from watchdog.model.verdicts import Basis
-
-LITERAL = breach(basis=Basis.LITERAL)
+from watchdog.model.verdicts import Basis, Recovery
 
 
 @pytest.fixture
@@ -108,6 +111,17 @@ class TestPeople:
         for word in (inputs.Approve("ann"), inputs.Deny("ann")):
             with pytest.raises(RefusedError, match="nothing waits"):
                 climb.say(word)
+
+    def test_an_answer_to_another_rung_than_the_one_that_waits_is_refused(self) -> None:
+        climb = Climb(replace(SETTINGS, playbook=ladder(Autonomy.PROPOSE)))
+        climb.breached()
+        climb.say(inputs.Approve("ann", "shop-1", RungKind.FLAG))
+        climb.after(Recovery.STILL_BROKEN)
+        for word in (inputs.Approve("ben", "shop-1", RungKind.FLAG), inputs.Deny("ben", "shop-1", RungKind.FLAG)):
+            with pytest.raises(RefusedError, match="flag does not wait any more; what waits is rung code"):
+                climb.say(word)
+        climb.say(inputs.Deny("ben", rung=RungKind.CODE))
+        assert rungs(climb)[1] == (RungKind.CODE, "denied")
 
     def test_an_abort_ends_the_run_between_steps_only(self, climb: Climb) -> None:
         climb.breached()

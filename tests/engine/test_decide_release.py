@@ -13,9 +13,6 @@ from watchdog.model import inputs
 from watchdog.model.guards import Baseline
 from watchdog.model.releases import ReleaseState
 from watchdog.model.time import MINUTE
-from watchdog.model.verdicts import Basis
-
-LITERAL = breach(basis=Basis.LITERAL)
 
 
 @pytest.fixture

@@ -1,58 +1,21 @@
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from tests.engine.series import EVERY, T0, at, histogram, read, signal, windows
+from tests.engine.series import T0, at, histogram, read, windows
+from tests.engine.shares import CHECK, COUNT, GAUGE, LATENCY, RATIO, RULES, SPECS, STALL, end, traffic
 from watchdog.engine.baseline import freeze
 from watchdog.engine.judge import judge
 from watchdog.engine.windows import Windows
 from watchdog.model.guards import Baseline
 from watchdog.model.rules import (
-    CheckRule,
-    Confidence,
-    CountRule,
     Expect,
-    GaugeRule,
-    LatencyRule,
     Mode,
-    RatioRule,
     Rule,
-    StallRule,
 )
-from watchdog.model.signals import Cause, Histogram, Missing, Sample, Selector, SignalKind
+from watchdog.model.signals import Cause, Histogram, Missing, Sample
 from watchdog.model.time import MINUTE, SECOND, Time
 from watchdog.model.verdicts import Basis, Breach, NoData, Ok, ProbeFailed, Verdict
-
-SPECS = (
-    signal("bad"),
-    signal("total"),
-    signal("latency", SignalKind.DISTRIBUTION),
-    signal("gauge", SignalKind.GAUGE),
-    signal("check", SignalKind.CHECK),
-    signal("other_check", SignalKind.CHECK),
-)
-CONFIDENCE = Confidence()
-RATIO = RatioRule(name="errors", bad=Selector("bad"), total=Selector("total"), above=0.05, hold=5 * MINUTE)
-LATENCY = LatencyRule(name="slow", of=Selector("latency"))
-COUNT = CountRule(name="count", of=Selector("bad"), above=10)
-GAUGE = GaugeRule(name="gauge", of=Selector("gauge"), above=5, below=1)
-CHECK = CheckRule(name="check", of=(Selector("check"), Selector("other_check")))
-STALL = StallRule(name="stall", in_flight=Selector("gauge"), completed=Selector("total"))
-RULES: tuple[Rule, ...] = (RATIO, LATENCY, COUNT, GAUGE, CHECK, STALL)
-
-
-def traffic(bad: Sequence[float], total: Sequence[float]) -> Windows:
-    """Events a tick, as counters that begin at 0."""
-    return windows(
-        SPECS,
-        read("bad", [sum(bad[:index]) for index in range(len(bad) + 1)]),
-        read("total", [sum(total[:index]) for index in range(len(total) + 1)]),
-    )
-
-
-def end(ticks: int) -> Time:
-    return T0 + ticks * EVERY
 
 
 def basis(verdict: Verdict) -> Basis:

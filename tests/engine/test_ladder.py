@@ -3,53 +3,33 @@
 from dataclasses import replace
 
 from tests.engine.climb import (
-    CERTIFICATE,
+    DATA_RUNG,
     ERRORS,
     RELEASE,
     SCHEMA,
     SETTINGS,
     Climb,
+    at_data,
     breach,
     judged,
     ladder,
     rung,
     rungs,
+    waits,
+    with_data,
     with_rung,
 )
 from watchdog.model import events as ev
 from watchdog.model import inputs
-from watchdog.model.guards import GuardSettings, RunOutcome, RunPhase
+from watchdog.model.guards import RunOutcome, RunPhase
 from watchdog.model.playbooks import Autonomy, Overrun
-from watchdog.model.releases import Compatibility, Protection, Release, ReleaseState
+from watchdog.model.releases import Protection, ReleaseState
 from watchdog.model.rules import RungKind
 from watchdog.model.time import MINUTE, SECOND
 from watchdog.model.verdicts import Recovery
 
 STOP, FLAG, CODE, DATA = RungKind
 BROKEN, WELL, OPEN = Recovery.STILL_BROKEN, Recovery.RECOVERED, Recovery.UNDECIDED
-DATA_RUNG = rung(DATA, "fence", "undo", "lift", climb=False)
-NOT_ON_OLD_CODE = replace(RELEASE, certificate=replace(CERTIFICATE, old_code=Compatibility.INCOMPATIBLE))
-
-
-def with_data(**changes: object) -> GuardSettings:
-    return replace(SETTINGS, playbook=with_rung(ladder(), replace(DATA_RUNG, **changes)))  # type: ignore[arg-type]
-
-
-def at_data(
-    settings: GuardSettings = SETTINGS, release: Release = RELEASE, proof: dict[str, str] | None = None
-) -> Climb:
-    """Flag and code did not help: it is the data rung's turn."""
-    climb = Climb(settings)
-    climb.breached(release, SCHEMA if proof is None else proof)
-    while climb.phase() is RunPhase.ACTING and climb.run.rung is not None and climb.run.rung.kind is not DATA:
-        climb.after(BROKEN)
-    return climb
-
-
-def waits(climb: Climb) -> str:
-    """Why the rung that is proposed waits for a person."""
-    assert climb.phase() is RunPhase.PROPOSED
-    return climb.events(ev.RungProposed)[-1].reason
 
 
 class TestClimbing:
@@ -113,7 +93,8 @@ class TestClimbing:
         assert climb.guard.well_since == climb.incident.recovered_at
 
     def test_the_run_keeps_the_playbook_it_began_with(self) -> None:
-        climb = Climb()
+        waiting_when_late = replace(rung(CODE, "old code"), on_overrun=Overrun.PAGE)
+        climb = Climb(replace(SETTINGS, playbook=with_rung(ladder(), waiting_when_late)))
         climb.breached(proof=SCHEMA)
         late = replace(ladder(Autonomy.OBSERVE), budget=0)
         climb.guard = replace(climb.guard, settings=replace(SETTINGS, playbook=late))

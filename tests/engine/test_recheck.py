@@ -57,6 +57,19 @@ def test_a_ratio_is_still_broken_when_even_its_lower_bound_is_above() -> None:
     assert outcome(RATIO, counted([14] * 3, [250] * 3), at(15)) is OPEN
 
 
+def test_what_was_counted_across_the_end_of_the_rung_does_not_count() -> None:
+    made = counted([250, 0, 0, 0, 0, 0], [250] * 6)
+    assert outcome(RATIO, made, at(30), since=at(2)) is WELL
+    assert outcome(RATIO, made, at(30), since=T0) is BROKEN
+    assert "0 of 1250 since" in recheck(RATIO, made, None, at(2), at(30)).sentence
+    counts = windows(SPECS, read("bad", [0, 500, *([500] * 8)]))
+    assert outcome(COUNT, counts, at(45), since=at(2)) is WELL
+    slow_end = windows(SPECS, read("gauge", [4] * 6), read("total", [7, 9, 9, 9, 9, 9]))
+    assert outcome(STALL, slow_end, at(25), since=at(2)) is BROKEN
+    fast, baseline = latencies(histogram(99, 100, 100), histogram(100, 100, 100))
+    assert "0 of 500 since" in recheck(LATENCY, fast, baseline, at(62), at(90)).sentence
+
+
 def test_without_traffic_since_the_rung_nothing_is_decided() -> None:
     assert outcome(RATIO, counted([], []), at(15)) is OPEN
     assert outcome(RATIO, counted([0, 0], [0, 0]), at(15)) is OPEN

@@ -166,3 +166,14 @@ async def test_of_two_writers_at_once_one_wins_and_the_other_reloads(open_journa
     assert sorted(type(result).__name__ for result in results) == ["JournalConflictError", "int"]
     winner = next(number for number, result in enumerate(results) if isinstance(result, int))
     assert [stored.body for stored in await handles[0].read("api")] == list(armed(winner, winner))
+
+
+async def test_trying_to_write_changes_nothing(journal: Journal) -> None:
+    epoch = await journal.claim("api")
+    await journal.append("api", 0, armed(1), epoch=epoch, at=1)
+
+    await journal.try_write()
+
+    assert [stored.seq for stored in await journal.read("api")] == [1]
+    assert await journal.append("api", 1, armed(2), epoch=epoch, at=2) == 2
+    assert await journal.claim("api") == epoch + 1

@@ -200,7 +200,9 @@ async def test_a_target_that_is_down_at_start_is_waited_for() -> None:
         with project(shop.url) as here:
             async with await Daemon.start(here) as daemon:
                 await daemon.watching()
-                await until(lambda: daemon.logged("a probe has no answer"), "it says so")
+                await until(lambda: is_judged_breach(daemon), "it is judged")
+                [said] = daemon.logged("a probe has no answer", guard="shop", probe="http:api")
+                assert f"api (127.0.0.1:{shop.port}) does not answer" in said["error"]
                 status = await command("status", "--config", str(here.config), env=here.env)
                 assert f"api (127.0.0.1:{shop.port}) does not answer" in status.out
                 assert "does not answer" in (await daemon.status())["reason"]
@@ -270,7 +272,7 @@ async def test_slack_that_is_down_at_start_hears_of_it_when_it_is_back() -> None
 
 async def refused(here: Project) -> str:
     """What a daemon says that does not start."""
-    ran = await command("run", "--config", str(here.config), env=here.env)
+    ran = await python("-m", "watchdog", "run", "--config", str(here.config), env=here.env)
     assert ran.status == 1, ran.err
     assert "Traceback" not in ran.err
     return ran.err

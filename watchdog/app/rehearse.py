@@ -100,7 +100,12 @@ async def _run(command: Sequence[str]) -> None:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    _, errors = await process.communicate()
+    try:
+        _, errors = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
     if process.returncode != 0:
         said = errors.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise RehearsalError(f"{command[0]} ended with status {process.returncode}: {said[0]}")

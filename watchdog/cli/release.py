@@ -24,7 +24,7 @@ class ReleaseFileError(WatchdogError):
 
 
 @app.command()
-def start(  # noqa: PLR0913  # each is an option of the command line
+def start(
     *,
     guard: Guard,
     release: Annotated[str | None, typer.Option("--id", help="The release's name.")] = None,

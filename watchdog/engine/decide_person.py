@@ -34,10 +34,10 @@ def decide_person(guard: Guard, given: inputs.Input, now: Time) -> Iterator[ev.E
         case inputs.Acknowledge(who, via, incident):
             if not _open_incident(guard, incident).acknowledged_by:
                 yield ev.Acknowledged(who, via)
-        case inputs.Approve(who, incident):
-            yield ev.Approved(_proposed(guard, incident), who)
-        case inputs.Deny(who, incident):
-            yield ev.Denied(_proposed(guard, incident), who)
+        case inputs.Approve(who, incident, rung):
+            yield ev.Approved(_proposed(guard, incident, rung), who)
+        case inputs.Deny(who, incident, rung):
+            yield ev.Denied(_proposed(guard, incident, rung), who)
         case inputs.SetHold(who, reason, length, incident):
             _open_incident(guard, incident)
             yield ev.HoldSet(who, reason, now + length if length is not None else None)
@@ -84,10 +84,12 @@ def _open_incident(guard: Guard, named: str = "") -> Incident:
     return incident
 
 
-def _proposed(guard: Guard, incident: str) -> RungKind:
+def _proposed(guard: Guard, incident: str, meant: RungKind | None) -> RungKind:
     run = _open_incident(guard, incident).run
     if run is None or run.phase is not RunPhase.PROPOSED or run.rung is None:
         raise RefusedError("nothing waits for an approval")
+    if meant is not None and meant is not run.rung.kind:
+        raise RefusedError(f"rung {meant} does not wait any more; what waits is rung {run.rung.kind}")
     return run.rung.kind
 
 

@@ -105,18 +105,20 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """A person says yes to what is proposed."""
+    """A person says yes to what is proposed; naming the rung guards against an answer that comes too late."""
 
     who: str
     incident: str = ""
+    rung: RungKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """A person says no to what is proposed."""
+    """A person says no to what is proposed; naming the rung guards against an answer that comes too late."""
 
     who: str
     incident: str = ""
+    rung: RungKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

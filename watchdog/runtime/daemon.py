@@ -276,12 +276,3 @@ def _thanks(given: Input) -> str:
             return "Resolved."
         case _:
             return "Done."
-
-
-async def run_until(daemon: Daemon, stop: asyncio.Event) -> None:
-    """Runs a daemon until `stop` is set; always lets go of what it took."""
-    try:
-        await daemon.start()
-        await stop.wait()
-    finally:
-        await daemon.stop()

@@ -18,7 +18,7 @@ from watchdog.engine.refused import RefusedError
 from watchdog.model import inputs
 from watchdog.model.events import Event
 from watchdog.ports.control import Control, UnknownGuardError
-from watchdog.ports.errors import FencedError, JournalError
+from watchdog.ports.errors import WatchdogError
 from watchdog.web.bodies import (
     AboutIncident,
     Body,
@@ -80,8 +80,7 @@ def application(control: Control) -> Starlette:
             UnknownGuardError: _answer(404),
             TooLargeError: _answer(413),
             BodyError: _answer(422),
-            JournalError: _answer(503),
-            FencedError: _answer(503),
+            WatchdogError: _answer(503),
             HTTPException: _http_error,
         },
     )

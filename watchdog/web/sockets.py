@@ -108,8 +108,7 @@ def tcp_listener(host: str, port: int) -> Iterator[socket.socket]:
         # Python writes the address once more into the text of some.
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise ListenError(
-            f"cannot serve metrics at {host}:{port} ({reason}): free the port, or change `web.metrics` in "
-            "config.yaml"
+            f"cannot serve metrics at {host}:{port} ({reason}): free the port, or change `web.metrics` in config.yaml"
         ) from error
     with listener:
         yield listener
