@@ -1,7 +1,7 @@
 """`python -m benchmarks.kill.doomed --config …`: `watchdog run` that kills itself at one place, as `kill -9` does.
 
-The place is in `WATCHDOG_KILL`: side, site and number, each on its line. The daemon is the product's; only a few methods
-of its journal, targets and notifiers are wrapped.
+The place is in `WATCHDOG_KILL`: side, site and number, each on its line. The daemon is the product's; only a few
+methods of its journal, targets and notifiers are wrapped.
 """
 
 import argparse
@@ -87,7 +87,10 @@ def _lead(_stream: str, _after: int, events: Sequence[Event]) -> str:
 def doom(parts: DaemonParts, kill: Kill) -> None:
     """Makes a daemon die there: methods of its journal, targets and notifiers are wrapped, one object each."""
     counting = Doom(kill)
-    wrap = [(parts.journal, "claim", lambda _stream: "claim"), (parts.journal, "append", _lead)]
+    wrap: list[tuple[Any, str, Callable[..., str]]] = [
+        (parts.journal, "claim", lambda _stream: "claim"),
+        (parts.journal, "append", _lead),
+    ]
     owners: dict[str, Any] = {target.name: target for target in parts.targets}
     owners["slack"] = next(iter(parts.notifiers), None)
     owner, _, method = kill.site.partition(".")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
 
+import yaml
+
+from watchdog.demo.daemon import shipped
 from watchdog.model import events as ev
 from watchdog.model.events import Event, Stored
 
@@ -96,6 +99,12 @@ class Scenario:
         """As the table shows it."""
         parts = [str(kill) for kill in self.kills] + ([str(self.cut)] if self.cut is not None else [])
         return ", then ".join(parts) or "undisturbed"
+
+
+def data_steps() -> list[str]:
+    """Names of the data rung's steps, in order, from the shipped playbook."""
+    playbook = yaml.safe_load((shipped() / "rollbacks" / "emergency" / "playbook.yaml").read_text(encoding="utf-8"))
+    return [step["name"] for rung in playbook["rungs"] if rung["rung"] == "data" for step in rung["steps"]]
 
 
 def site_of(event: Event) -> str:

@@ -3,14 +3,12 @@
 import pytest
 
 from benchmarks.kill.play import Played, play
-from benchmarks.kill.points import Scenario, seeded
+from benchmarks.kill.points import Scenario, data_steps, seeded
 from benchmarks.kill.result import differences
 from benchmarks.kill.rig import Rig
-from tests.system.kill_fixtures import STEPS, rig, undisturbed
 
 SEED = 20260
-
-__all__ = ["rig", "undisturbed"]
+STEPS = data_steps()
 
 
 async def test_the_undisturbed_run_rolls_the_release_back(undisturbed: Played) -> None:

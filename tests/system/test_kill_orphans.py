@@ -6,14 +6,10 @@ from benchmarks.kill.play import Played, play
 from benchmarks.kill.points import Blocked, Cut, Kill, Scenario
 from benchmarks.kill.result import differences
 from benchmarks.kill.rig import Rig
-from tests.system.kill_fixtures import rig, undisturbed
-
-__all__ = ["rig", "undisturbed"]
 
 SCORE = "take back the compliance score"
 
 SCENARIOS = {
-    "the answer to its COMMIT is lost": Scenario(cut=Cut("db", 5, "unanswered")),
     "its COMMIT arrives while the next daemon waits for the fence": Scenario(cut=Cut("db", 4, "late")),
     "its COMMIT never arrives": Scenario(cut=Cut("db", 3, "never")),
     "its COMMIT arrives late at the graph": Scenario(cut=Cut("graph", 1, "late")),
