@@ -9,12 +9,12 @@ from watchdog.engine.refused import RefusedError
 from watchdog.model import inputs
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import RunOutcome, RunPhase
-from watchdog.model.playbooks import Autonomy
+from watchdog.model.playbooks import Autonomy, Playbook, Step
 from watchdog.model.releases import Compatibility, Protection, ReleaseState
 from watchdog.model.rules import RungKind
 from watchdog.model.time import SECOND
 from watchdog.ports.actions import StepContext
-from watchdog.ports.errors import JournalError
+from watchdog.ports.errors import JournalError, StepError
 from watchdog.runtime.daemon import Daemon
 
 
@@ -301,3 +301,67 @@ async def test_a_bake_does_not_run_out_over_a_pending_breach() -> None:
         record = daemon.guard("shop").release
         assert record is not None
         assert record.state is ReleaseState.REVERSIBLE
+
+
+def compensated() -> Playbook:
+    made = ladder()
+    data = replace(made.rungs[2], compensate=(Step("lift anyway", "fake"),))
+    return replace(made, rungs=(*made.rungs[:2], data))
+
+
+async def test_a_data_rung_that_fails_half_way_is_compensated_and_pages() -> None:
+    world = World(settings(compensated()))
+
+    async def fail(_: StepContext) -> None:
+        raise StepError("the script does not fit")
+
+    world.effects["undo"] = fail
+    async with running(world) as daemon:
+        await baking(world, daemon)
+        await daemon.say("shop", inputs.Trigger("ann", "drill", RungKind.DATA))
+        await world.seconds(20)
+        incident = daemon.guard("shop").incident
+        assert incident is not None
+        assert incident.run is not None
+        assert incident.run.outcome is RunOutcome.STEP_FAILED
+        assert [name.split("/", 1)[1] for name in world.executed] == [
+            "data/fence",
+            "data/undo",
+            "data compensation/lift anyway",
+        ]
+        assert any("the script does not fit" in message.text for message in world.notifier.sent)
+
+
+async def test_an_abort_half_way_is_compensated() -> None:
+    world = World(settings(compensated()))
+    async with running(world) as daemon:
+        await baking(world, daemon)
+
+        async def hold(_: StepContext) -> None:
+            world.switch.freeze(None, "ann", "wait")
+
+        world.effects["fence"] = hold
+        await daemon.say("shop", inputs.Trigger("ann", "drill", RungKind.DATA))
+        await world.seconds(5)
+        with pytest.raises(RefusedError, match="half done"):
+            await daemon.say("shop", inputs.Resolve("ann"))
+        await daemon.say("shop", inputs.Abort("ann", "not now"))
+        world.switch.unfreeze(None)
+        await world.seconds(10)
+        incident = daemon.guard("shop").incident
+        assert incident is not None
+        assert incident.run is not None
+        assert incident.run.outcome is RunOutcome.ABORTED
+        assert world.executed[-1].endswith("data compensation/lift anyway")
+
+
+async def test_an_approval_of_another_rung_is_refused() -> None:
+    world = World()
+    async with running(world) as daemon:
+        await baking(world, daemon)
+        world.service.errors = 0.4
+        await world.seconds(90)
+        head = [message for message in world.notifier.sent if message.header][-1]
+        assert ("approve.data", "Approve", "shop|shop-1") in head.buttons
+        with pytest.raises(RefusedError, match="code"):
+            await daemon.say("shop", inputs.Approve("ann", rung=RungKind.CODE))

@@ -33,6 +33,7 @@ class RungHead:
 
     rung: RungKind
     steps: Raw | None = None
+    compensate: Raw | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def head_shape() -> Shape:
 
 def rung_shape() -> Shape:
     """A rung."""
-    return shape("rung", part(RungHead), part(Rung, "kind", "steps"))
+    return shape("rung", part(RungHead), part(Rung, "kind", "steps", "compensate"))
 
 
 def step_shape(kind: ActionKind[Any]) -> Shape:
@@ -111,17 +112,23 @@ def _rung(place: Place, actions: Mapping[str, ActionKind[Any]]) -> _ReadRung | N
     section = place.at("steps")
     steps = tuple(step for at in section.items() if (step := _step(at, actions)) is not None)
     _check_names(section)
+    otherwise = place.at("compensate")
+    undo = tuple(step for at in otherwise.items() if (step := _step(at, actions)) is not None)
+    _check_names(otherwise)
     if values is None:
         named = place.at("rung").node
         known = [kind for kind in RungKind if isinstance(named, str) and kind.value == named]
         return _ReadRung(known[0], None, steps, place) if known else None
     rung = values.build(
-        Rung, kind=values.given["rung"], steps=tuple(step.step for step in steps if step.step is not None)
+        Rung,
+        kind=values.given["rung"],
+        steps=tuple(step.step for step in steps if step.step is not None),
+        compensate=tuple(step.step for step in undo if step.step is not None),
     )
     if rung.autonomy is Autonomy.ACT and section.node in (None, []):
         message = f"the {rung.kind} rung acts by itself but has no steps"
         (section.error if rung.kind is RungKind.DATA else section.warn)(message, "its steps, or leave the rung out")
-    return _ReadRung(rung.kind, rung, steps, place)
+    return _ReadRung(rung.kind, rung, (*steps, *undo), place)
 
 
 def _step(place: Place, actions: Mapping[str, ActionKind[Any]]) -> DeclaredStep | None:

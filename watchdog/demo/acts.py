@@ -103,13 +103,13 @@ class Acts:
 
     async def _acknowledge(self) -> None:
         """A person presses Acknowledge as soon as the alarm is there."""
-        ts = await self.slack.wait_for(lambda double: _button(double, "ack"), 600)
+        ts, button = await self.slack.wait_for(lambda double: _button(double, "ack"), 600)
         await asyncio.sleep(2)
-        await self.slack.press("incidents", ts, "ack", "ana.responder")
+        await self.slack.press("incidents", ts, button, "ana.responder")
 
     async def _press(self, action: str) -> None:
-        ts = await self.slack.wait_for(lambda double: _button(double, action), 20)
-        await self.slack.press("incidents", ts, action, "ana.responder")
+        ts, button = await self.slack.wait_for(lambda double: _button(double, action), 20)
+        await self.slack.press("incidents", ts, button, "ana.responder")
 
     async def _follow(self) -> None:
         """Shows the thread in Slack as it grows."""
@@ -128,10 +128,12 @@ def _judged(view: dict[str, Any]) -> bool:
     return all(rule["verdict"] != "not judged yet" for rule in view["rules"])
 
 
-def _button(double: SlackDouble, action: str) -> str | None:
-    """The message that offers this button now."""
+def _button(double: SlackDouble, action: str) -> tuple[str, str] | None:
+    """The message that offers this button now, and the button's whole id."""
     for message in double.messages("incidents"):
         for block in message.blocks:
-            if any(element.get("action_id") == action for element in block.get("elements", [])):
-                return message.ts
+            for element in block.get("elements", []):
+                found = str(element.get("action_id", ""))
+                if found.partition(".")[0] == action:
+                    return message.ts, found
     return None

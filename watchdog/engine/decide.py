@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from watchdog.engine.decide_person import decide_person, next_incident
 from watchdog.engine.decide_release import decide_release
-from watchdog.engine.due import next_step
+from watchdog.engine.due import WORKING, next_step
 from watchdog.engine.evolve import evolve, stronger
 from watchdog.engine.notices import owe
 from watchdog.engine.progress import progress
@@ -181,7 +181,7 @@ def _step(
 
 
 def _is_next(run: Run, step: str) -> bool:
-    following = next_step(run) if run.phase is RunPhase.ACTING else None
+    following = next_step(run) if run.phase in WORKING else None
     return following is not None and run.step_id(following) == step
 
 

@@ -13,6 +13,10 @@ GRACE: Span = 20 * SECOND
 """How long cancelling and verifying a step may take beyond its timeout before somebody is paged."""
 
 
+WORKING = frozenset({RunPhase.ACTING, RunPhase.COMPENSATING})
+"""Phases in which steps are due."""
+
+
 def due(guard: Guard, now: Time) -> frozenset[Command]:
     """Every command that should be under way."""
     commands: set[Command] = set()
@@ -27,7 +31,7 @@ def due(guard: Guard, now: Time) -> frozenset[Command]:
 
 
 def _step_commands(guard: Guard, incident: Incident, run: Run, now: Time) -> set[Command]:
-    if run.phase is not RunPhase.ACTING or run.rung is None:
+    if run.phase not in WORKING or run.rung is None:
         return set()
     step = next_step(run)
     if step is None:
@@ -50,10 +54,8 @@ def _execute(guard: Guard, run: Run, rung: Rung, step: Step) -> Execute:
 
 
 def next_step(run: Run) -> Step | None:
-    """The first step of the current rung that is not done; None when all are, or one has failed."""
-    if run.rung is None:
-        return None
-    for step in run.rung.steps:
+    """The first step that is worked through now and not done; None when all are, or one has failed."""
+    for step in run.due_steps:
         record = run.steps.get(run.step_id(step))
         if record is None or record.state in {StepState.INTENDED, StepState.RESET}:
             return step
@@ -63,10 +65,8 @@ def next_step(run: Run) -> Step | None:
 
 
 def ended_badly(run: Run) -> StepRecord | None:
-    """The step of the current rung that failed or cannot be told."""
-    if run.rung is None:
-        return None
-    for step in run.rung.steps:
+    """The step among those worked through now that failed or cannot be told."""
+    for step in run.due_steps:
         record = run.steps.get(run.step_id(step))
         if record is not None and record.state in {StepState.FAILED, StepState.UNKNOWN}:
             return record
@@ -93,7 +93,7 @@ def _incident_times(guard: Guard, incident: Incident) -> list[Time]:
     run = incident.run
     if run is None or run.rung is None:
         return times
-    step = next_step(run) if run.phase is RunPhase.ACTING else None
+    step = next_step(run) if run.phase in WORKING else None
     record = run.steps.get(run.step_id(step)) if step else None
     if step is not None and record is not None and record.state is StepState.INTENDED:
         times.append(record.intended_at + step.timeout)

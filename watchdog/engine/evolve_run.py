@@ -77,6 +77,8 @@ def _rung(run: Run, event: ev.Event, at: Time) -> Run:
             return replace(run, approved={**run.approved, rung: who}, phase=RunPhase.CHOOSING, proposed_at=None)
         case ev.Denied(rung, who):
             return _passed(run, RungRecord(rung, at, "denied", f"by {who}", at), run.position)
+        case ev.CompensationBegan(_, outcome, reason):
+            return replace(run, phase=RunPhase.COMPENSATING, ending=(outcome, reason))
         case ev.RungFinished(_, since):
             return replace(run, phase=RunPhase.JUDGING, judging_since=since, undecided_since=since)
         case ev.RungJudged(rung, outcome, _, reason):

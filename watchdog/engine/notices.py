@@ -14,6 +14,7 @@ HEADER_CHANGES = (
     ev.Acknowledged,
     ev.RungEntered,
     ev.RungProposed,
+    ev.CompensationBegan,
     ev.RungJudged,
     ev.RunEnded,
     ev.HoldSet,

@@ -96,6 +96,8 @@ def _incident(guard: Guard, incident: Incident, judged: Judged | None, now: Time
         return None if braked else _choose(guard, incident, run, now)
     if run.phase is RunPhase.PROPOSED:
         return (None if braked else _overtaken(guard, incident, run, rung, now)) or _escalate(run, rung, now)
+    if run.phase is RunPhase.COMPENSATING:
+        return _compensating(run)
     return _acting(run, rung, now) if run.phase is RunPhase.ACTING else _judging(run, rung, judged, now)
 
 
@@ -150,13 +152,32 @@ def _escalate(run: Run, rung: Rung, now: Time) -> ev.Event | None:
     return ev.ProposalEscalated(rung.kind) if now >= run.proposed_at + rung.propose_deadline else None
 
 
+def stop(run: Run, rung: Rung, outcome: RunOutcome, reason: str) -> ev.Event:
+    """The end of a run in the middle of a rung: at once, or after what the rung declares for that case."""
+    begun = any(run.step_id(step) in run.steps for step in rung.steps)
+    if run.phase is RunPhase.ACTING and rung.compensate and begun:
+        return ev.CompensationBegan(rung.kind, outcome, reason)
+    return ev.RunEnded(outcome, reason)
+
+
+def _compensating(run: Run) -> ev.Event | None:
+    outcome, reason = run.ending or (RunOutcome.STEP_FAILED, "")
+    bad = ended_badly(run)
+    if bad is not None:
+        unknown = bad.state is StepState.UNKNOWN
+        return ev.RunEnded(
+            RunOutcome.UNKNOWN if unknown else outcome, f"{reason}; compensation failed too: {bad.id}: {bad.detail}"
+        )
+    return ev.RunEnded(outcome, f"{reason}; compensated") if next_step(run) is None else None
+
+
 def _acting(run: Run, rung: Rung, now: Time) -> ev.Event | None:
     bad = ended_badly(run)
     if bad is not None:
         if bad.state is StepState.UNKNOWN:
             return ev.RunEnded(RunOutcome.UNKNOWN, f"{bad.id}: {bad.detail}")
         if rung.on_failure is OnFailure.STOP:
-            return ev.RunEnded(RunOutcome.STEP_FAILED, f"{bad.id}: {bad.detail}")
+            return stop(run, rung, RunOutcome.STEP_FAILED, f"{bad.id}: {bad.detail}")
         return ev.RungJudged(rung.kind, Recovery.STILL_BROKEN, reason=f"step failed: {bad.detail}")
     if next_step(run) is None:
         return ev.RungFinished(rung.kind, now + rung.settle)

@@ -58,6 +58,8 @@ def _tell_climb(event: ev.Event) -> str:
             return f"Failed, nothing was changed: {_short(step)} — {error}"
         case ev.StepUnknown(step, error):
             return f"UNKNOWN whether this took effect: {_short(step)} — {error}"
+        case ev.CompensationBegan(rung, _, reason):
+            return f"Rung *{rung}* stops half way ({reason}): what it declared for that case is done now"
         case ev.RungJudged(rung, outcome, _, reason):
             word = "recovered" if outcome is Recovery.RECOVERED else "not recovered"
             return f"After rung *{rung}*: {word} ({reason})"
@@ -192,6 +194,8 @@ def _run_status(incident: Incident, run: Run) -> str:
     match run.phase:
         case RunPhase.PROPOSED:
             return f"rung {rung} waits for a person"
+        case RunPhase.COMPENSATING:
+            return f"rung {rung} failed, compensating"
         case RunPhase.ACTING:
             return f"rolling back, rung {rung}"
         case RunPhase.JUDGING:

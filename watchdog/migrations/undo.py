@@ -126,7 +126,7 @@ class Learnt:
 
 
 def _pattern(name: Name) -> str:
-    return r"\.".join(f'(?:{re.escape(part)}|{re.escape(quote(part))})' for part in name)
+    return r"\.".join(f"(?:{re.escape(part)}|{re.escape(quote(part))})" for part in name)
 
 
 def in_place(old: Table, new: Table) -> tuple[list[str], list[str]] | None:

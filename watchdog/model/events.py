@@ -266,6 +266,15 @@ class StepUnknown:
 
 
 @dataclass(frozen=True, slots=True)
+class CompensationBegan:
+    """The rung stops half way: what it declared for that case is done, then the run ends so."""
+
+    rung: RungKind
+    outcome: RunOutcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RungFinished:
     """All its steps are done; its recovery is judged from `since` on."""
 
@@ -396,6 +405,7 @@ Event: TypeAlias = (
     | StepReset
     | StepFailed
     | StepUnknown
+    | CompensationBegan
     | RungFinished
     | RungJudged
     | RunEnded

@@ -106,6 +106,7 @@ class RunPhase(StrEnum):
     CHOOSING = "choosing"
     PROPOSED = "proposed"
     ACTING = "acting"
+    COMPENSATING = "compensating"
     JUDGING = "judging"
     ENDED = "ended"
 
@@ -142,6 +143,7 @@ class Run:
         position: Index of the rung that is due or under way.
         approved: Rungs that a person has approved, with who did.
         judging_since: Samples before this do not count for recovery.
+        ending: How the run ends, and why, once it has compensated.
         undecided_since: Undecided recovery is counted from here: later than `judging_since` when nobody looked.
     """
 
@@ -157,6 +159,7 @@ class Run:
     escalated: bool = False
     judging_since: Time | None = None
     undecided_since: Time | None = None
+    ending: tuple[RunOutcome, str] | None = None
     outcome: RunOutcome | None = None
     ended_at: Time | None = None
 
@@ -165,9 +168,19 @@ class Run:
         """The rung that is due or under way."""
         return self.playbook.rungs[self.position] if self.position < len(self.playbook.rungs) else None
 
+    @property
+    def due_steps(self) -> tuple[Step, ...]:
+        """The steps that are worked through now: the current rung's, or those that compensate for it."""
+        if self.rung is None:
+            return ()
+        return self.rung.compensate if self.phase is RunPhase.COMPENSATING else self.rung.steps
+
     def step_id(self, step: Step) -> str:
         """Name of a step's effect; the receipt's key."""
-        return self._step_id(self.playbook.rungs[self.position], step)
+        rung = self.playbook.rungs[self.position]
+        if self.phase is RunPhase.COMPENSATING:
+            return f"{self.id}/{rung.kind} compensation/{step.name}"
+        return self._step_id(rung, step)
 
     @property
     def data_rolled_back(self) -> bool:

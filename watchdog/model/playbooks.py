@@ -60,6 +60,7 @@ class Rung:
         undecided_after: How long recovery may stay undecided before it counts as not recovered.
         settle: How long after the last step samples are still ignored.
         propose_deadline: When an unanswered proposal escalates; it never acts.
+        compensate: Steps that leave a tolerable state when the rung stops half way.
     """
 
     kind: RungKind
@@ -71,6 +72,7 @@ class Rung:
     on_overrun: Overrun = Overrun.GO
     on_failure: OnFailure = OnFailure.CLIMB
     propose_deadline: Span = 5 * MINUTE
+    compensate: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -156,8 +156,9 @@ def buttons(guard: Guard, incident_id: str) -> tuple[tuple[str, str, str], ...]:
     if not incident.acknowledged_by:
         offered.append(("ack", "Acknowledge", value))
     run = incident.run
-    if run is not None and run.phase is RunPhase.PROPOSED:
-        offered += [("approve", "Approve", value), ("deny", "Deny", value)]
+    if run is not None and run.phase is RunPhase.PROPOSED and run.rung is not None:
+        # The rung is in the id: an answer that comes late is not taken for one to the next proposal.
+        offered += [(f"approve.{run.rung.kind}", "Approve", value), (f"deny.{run.rung.kind}", "Deny", value)]
     if run is not None and run.phase is not RunPhase.ENDED:
         offered.append(("release", "Go on", value) if incident.hold is not None else ("hold", "Hold 15 min", value))
     if run is None or run.phase is RunPhase.ENDED:

@@ -21,6 +21,7 @@ from watchdog.ports.control import Control, UnknownGuardError
 from watchdog.ports.errors import WatchdogError
 from watchdog.web.bodies import (
     AboutIncident,
+    AnswerBody,
     Body,
     BodyError,
     DisarmBody,
@@ -59,8 +60,8 @@ def application(control: Control) -> Starlette:
         "disarm": api.word(DisarmBody, lambda body, who: inputs.Disarm(who, body.reason)),
         "trigger": api.word(TriggerBody, lambda body, who: body.to_input(who)),
         "ack": api.word(AboutIncident, lambda body, who: inputs.Acknowledge(who, "api", body.incident)),
-        "approve": api.word(AboutIncident, lambda body, who: inputs.Approve(who, body.incident)),
-        "deny": api.word(AboutIncident, lambda body, who: inputs.Deny(who, body.incident)),
+        "approve": api.word(AnswerBody, lambda body, who: inputs.Approve(who, body.incident, body.rung)),
+        "deny": api.word(AnswerBody, lambda body, who: inputs.Deny(who, body.incident, body.rung)),
         "hold": api.word(HoldBody, lambda body, who: body.to_input(who)),
         "unhold": api.word(AboutIncident, lambda _body, who: inputs.ReleaseHold(who)),
         "abort": api.word(ReasonBody, lambda body, who: inputs.Abort(who, body.reason)),

@@ -54,6 +54,12 @@ class AboutIncident(Body):
     incident: str = ""
 
 
+class AnswerBody(AboutIncident):
+    """An answer to what is proposed; with a rung it is refused when another one waits by then."""
+
+    rung: RungKind | None = None
+
+
 class ReasonBody(AboutIncident):
     """With a reason."""
 

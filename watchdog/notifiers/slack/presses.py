@@ -6,21 +6,24 @@ from types import MappingProxyType
 from typing import Final
 
 from watchdog.model.inputs import Acknowledge, Approve, Deny, Input, ReleaseHold, Resolve, SetHold
+from watchdog.model.rules import RungKind
 from watchdog.model.time import MINUTE
 
 HOLD: Final = 15 * MINUTE
 
-INPUTS: Final[Mapping[str, Callable[[str, str], Input]]] = MappingProxyType(
+INPUTS: Final[Mapping[str, Callable[[str, str, RungKind | None], Input]]] = MappingProxyType(
     {
-        "ack": lambda who, incident: Acknowledge(who, via="slack", incident=incident),
+        "ack": lambda who, incident, _: Acknowledge(who, via="slack", incident=incident),
         "approve": Approve,
         "deny": Deny,
-        "hold": lambda who, incident: SetHold(who, reason="held in Slack", length=HOLD, incident=incident),
-        "release": ReleaseHold,
-        "resolve": lambda who, incident: Resolve(who, reason="resolved in Slack", incident=incident),
+        "hold": lambda who, incident, _: SetHold(who, reason="held in Slack", length=HOLD, incident=incident),
+        "release": lambda who, incident, _: ReleaseHold(who, incident),
+        "resolve": lambda who, incident, _: Resolve(who, reason="resolved in Slack", incident=incident),
     }
 )
-"""What each button means, from who pressed it and the incident it stands under."""
+"""What each button means, from who pressed it, the incident it stands under, and the rung behind a dot in its id."""
+
+RUNGS: Final[Mapping[str, RungKind]] = MappingProxyType({rung.value: rung for rung in RungKind})
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def read_press(payload: object) -> Press | str:
             "actions": [{"action_id": str(action), "action_ts": str(at), "value": str(value)}, *_],
         }:
             guard, bar, incident = value.rpartition("|")
-            meant = INPUTS.get(action)
+            name, _, rung = action.partition(".")
+            meant = INPUTS.get(name)
             if meant is None:
                 return f"no button of ours is called {action[:40]!r}"
             if not guard or not bar:
@@ -59,7 +63,7 @@ def read_press(payload: object) -> Press | str:
             return Press(
                 id=(user, action, value, at),
                 guard=guard,
-                input=meant(_name(person) or user, incident),
+                input=meant(_name(person) or user, incident, RUNGS.get(rung)),
                 channel=channel,
                 user=user,
                 thread=thread if isinstance(thread, str) else "",

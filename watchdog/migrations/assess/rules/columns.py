@@ -173,13 +173,11 @@ def set_not_null(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
             f"ALTER TABLE {here} DROP CONSTRAINT {check};",
         )
     if not already and not scene.is_fresh(table) and not (column and column.has_default):
-        why = "column has no default" if column else "it has no default"
+        unless = "" if column else " unless it has a default"
         yield scene.note(
             "not-null-breaks-inserts",
             Severity.MEDIUM,
-            f"INSERTs of old code that leave {name} of {here} out, or give NULL, fail with 23502 if the {why}"
-            if not column
-            else f"INSERTs of old code that leave {name} of {here} out, or give NULL, fail with 23502: the {why}",
+            f"INSERTs of old code that give no value for {name} of {here} fail with 23502{unless}",
             category=Category.DATA,
             table=table,
         )

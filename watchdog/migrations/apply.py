@@ -1,0 +1,259 @@
+"""Applies one migration so that it can be taken back: learnt on a clone, archived, checked, in one transaction."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cattrs
+import psycopg
+from psycopg.types.json import Jsonb
+
+from watchdog.migrations.catalog import catalog
+from watchdog.migrations.clone import Clone, clone, learn, prove, scratch
+from watchdog.migrations.dump import dump
+from watchdog.migrations.images import archive_after, archive_before, qualified
+from watchdog.migrations.refusals import refusals, written
+from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
+from watchdog.migrations.toc import Entry
+from watchdog.migrations.undo import Learnt, Plan, plan
+from watchdog.ports.errors import WatchdogError
+
+_TRIES = 3
+Say = Callable[[str], None]
+
+
+class RefusedError(WatchdogError):
+    """A script is not applied, and nothing was changed.
+
+    Attributes:
+        reasons: Each statement or table with why.
+    """
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        super().__init__("nothing was changed: " + "; ".join(reasons))
+        self.reasons = reasons
+
+
+class _SurpriseError(Exception):
+    def __init__(self, tables: frozenset[Name]) -> None:
+        super().__init__()
+        self.tables = tables
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a rollback needs.
+
+    Attributes:
+        catalog: Lines of the catalog before.
+        forward: Hash of the catalog just after the script.
+        positions: Sequences before and just after the script: last value, and whether it was given out.
+    """
+
+    plan: Plan
+    catalog: tuple[str, ...]
+    forward: str
+    positions: dict[str, tuple[int, bool]]
+    positions_after: dict[str, tuple[int, bool]]
+    down: str | None = None
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A migration that was applied.
+
+    Attributes:
+        archives: Rows kept of each table, before the script.
+        quarantines: What a rollback would keep apart: tables and columns that the script made.
+    """
+
+    run: int
+    archives: dict[str, int]
+    quarantines: tuple[str, ...]
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection for one command; raises WatchdogError when there is none."""
+    try:
+        connection = await psycopg.AsyncConnection.connect(url, application_name="watchdog migration", autocommit=True)
+    except psycopg.Error as error:
+        raise WatchdogError(f"The database cannot be reached: {str(error).strip()}; check --database.") from error
+    async with connection:
+        yield connection
+
+
+async def apply(url: str, script: str, *, down: str | None = None, scratch_url: str | None = None) -> Applied:
+    """Applies a script, with everything archived that it destroys.
+
+    Args:
+        scratch_url: A scratch server, as superuser; without it one of our own is started.
+
+    Raises:
+        RefusedError: It cannot be taken back, or it surprised us; nothing was changed.
+        WatchdogError: It failed; nothing was changed.
+    """
+    if reasons := refusals(script):
+        raise RefusedError(reasons)
+    async with connected(url) as production:
+        entries = await dump(url)
+        async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
+            return await _on_clone(production, admin, entries, script, down)
+
+
+async def _on_clone(
+    production: Connection, admin: str, entries: tuple[Entry, ...], script: str, down: str | None
+) -> Applied:
+    async with clone(admin, production, entries) as pair:
+        learnt = await learn(pair, script)
+        archived = learnt.destroyed() | _named(learnt.shape_before, script)
+        undo = await _proven(pair, learnt, archived)
+        undo = _of_production(undo, learnt, entries)
+    await production.execute(load_query("runs.sql"))
+    for _ in range(_TRIES):
+        try:
+            return await _try(production, learnt, undo, script, down)
+        except _SurpriseError as surprise:
+            archived |= surprise.tables
+        except psycopg.Error as error:
+            raise WatchdogError(f"The script failed, and nothing was changed: {str(error).strip()}") from error
+        async with clone(admin, production, entries) as pair:
+            learnt = await learn(pair, script)
+            undo = _of_production(await _proven(pair, learnt, archived), learnt, entries)
+    raise RefusedError((f"it writes other tables each time: {', '.join(map('.'.join, sorted(archived)))}",))
+
+
+async def _proven(pair: Clone, learnt: Learnt, archived: frozenset[Name]) -> Plan:
+    undo = plan(learnt, archived)
+    wrong = await prove(pair, learnt, undo)
+    if wrong:
+        raise RefusedError(tuple(f"cannot be undone: {line}" for line in wrong[:5]))
+    return undo
+
+
+def _of_production(undo: Plan, learnt: Learnt, entries: tuple[Entry, ...]) -> Plan:
+    """The same plan with production's own wording: a definition drifts a little when it is restored on a clone."""
+    own = {entry.name: entry.definition for entry in entries}
+    words = {e.definition: own[e.name] for e in learnt.before if e.name in own and own[e.name] != e.definition}
+    if not words:
+        return undo
+    return replace(
+        undo,
+        makes=tuple(words.get(text, text) for text in undo.makes),
+        constrains=tuple(words.get(text, text) for text in undo.constrains),
+        finishes=tuple(words.get(text, text) for text in undo.finishes),
+    )
+
+
+def _named(shape: Shape, script: str) -> frozenset[Name]:
+    """Tables that the script names as written, and those that a delete there reaches by foreign keys."""
+    said = written(script)
+    found = {
+        table.name for table in shape.tables if table.name in said or ("", table.name[1]) in said
+    }
+    while more := {k.child for k in shape.foreign_keys if k.parent in found and k.on_delete in "cnd"} - found:
+        found |= more
+    return frozenset(found)
+
+
+async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, down: str | None) -> Applied:
+    async with production.transaction():
+        await production.execute("SELECT set_config('lock_timeout', '5s', true)")
+        before = await look(production)
+        if before.outline() != learnt.shape_before.outline():
+            raise RefusedError(("the schema changed while the script was tried on a copy; try again",))
+        lines = await catalog(production)
+        outside = await _outside(production)
+        run = await _begin(production, script)
+        positions = await sequence_positions(production)
+        archives = await _archive(production, run, undo)
+        await production.execute("RESET search_path")
+        await production.execute(script.encode())
+        await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        await production.execute("RESET ROLE")
+        await production.execute("SELECT set_config('row_security', 'off', true)")
+        forward = await look(production)
+        if await _outside(production) != outside:
+            raise RefusedError(("it changes what lies outside the schema: large objects, roles or settings",))
+        if forward.outline() != learnt.shape_forward.outline():
+            raise RefusedError(("on the real rows it makes another schema than on a copy without rows",))
+        await _surprises(production, before, forward, undo)
+        for index, table in enumerate(undo.tables):
+            if table.kind in {"rebuilt", "new"}:
+                await production.execute(archive_after(run, index, table).encode())
+        after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
+        manifest = Manifest(undo, lines, after, positions, await sequence_positions(production), down)
+        await production.execute(
+            "UPDATE watchdog.migration_runs SET state = 'applied', manifest = %s WHERE id = %s",
+            (Jsonb(cattrs.unstructure(manifest)), run),
+        )
+    made = [f"table {qualified(t.forward or t.name)}" for t in undo.tables if t.kind == "new"]
+    made += [f"columns of {qualified(t.name)}" for t in undo.tables if t.added and t.kind != "new"]
+    return Applied(run, archives, tuple(made))
+
+
+async def _begin(production: Connection, script: str) -> int:
+    digest = hashlib.sha256(script.encode()).hexdigest()
+    row = await (
+        await production.execute(
+            "INSERT INTO watchdog.migration_runs (state, script, script_hash, manifest)"
+            " VALUES ('applying', %s, %s, '{}') RETURNING id",
+            (script, digest),
+        )
+    ).fetchone()
+    assert row is not None  # noqa: S101 - RETURNING answers
+    return int(row[0])
+
+
+async def _archive(production: Connection, run: int, undo: Plan) -> dict[str, int]:
+    kept: dict[str, int] = {}
+    for index, table in enumerate(undo.tables):
+        if table.kind not in {"rebuilt", "gone"}:
+            continue
+        # Nobody writes between the image before and the script.
+        await production.execute(f"LOCK TABLE ONLY {qualified(table.name)} IN SHARE ROW EXCLUSIVE MODE".encode())
+        cursor = await production.execute(archive_before(run, index, table).encode())
+        kept[".".join(table.name)] = cursor.rowcount
+    return kept
+
+
+async def sequence_positions(connection: Connection) -> dict[str, tuple[int, bool]]:
+    """Every sequence's position."""
+    names = await (
+        await connection.execute(
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind = 'S' AND n.nspname <> 'watchdog' AND c.relpersistence <> 't'"
+        )
+    ).fetchall()
+    found: dict[str, tuple[int, bool]] = {}
+    for (name,) in names:
+        row = await (await connection.execute(f"SELECT last_value, is_called FROM {name}".encode())).fetchone()
+        assert row is not None  # noqa: S101 - a sequence has one row
+        found[name] = (row[0], row[1])
+    return found
+
+
+async def _outside(connection: Connection) -> str:
+    """A hash of what lies outside the schema and would not come back."""
+    row = await (await connection.execute(load_query("outside.sql"))).fetchone()
+    return json.dumps(row)
+
+
+async def _surprises(connection: Connection, before: Shape, forward: Shape, undo: Plan) -> None:
+    """Raises when the script wrote a table of before that is not archived."""
+    touched: set[int] = set()
+    rows: list[Any] = await (
+        await connection.execute(
+            "SELECT relid::bigint FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0"
+        )
+    ).fetchall()
+    touched |= {relid for (relid,) in rows}
+    old = {table.number: table for table in before.tables}
+    touched |= {t.number for t in forward.tables if t.number in old and old[t.number].storage != t.storage}
+    kept = {table.name for table in undo.tables if table.kind in {"rebuilt", "gone"}}
+    surprises = {old[number].name for number in touched if number in old and old[number].kind == "r"} - kept
+    if surprises:
+        raise _SurpriseError(frozenset(surprises))

@@ -1,0 +1,165 @@
+"""A throw-away copy of a schema, on which a script is tried before production sees it."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, cast
+from urllib.parse import quote as quote_url
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from watchdog.migrations.dump import dump
+from watchdog.migrations.renames import renames_back
+from watchdog.migrations.shape import Connection, look
+from watchdog.migrations.toc import Entry, differences
+from watchdog.migrations.undo import Learnt, Plan
+from watchdog.ports.errors import WatchdogError
+from watchdog.servers.paths import scratch_dir
+from watchdog.servers.postgres import PostgresServer, Version
+
+_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "40"}
+_KNOWN: tuple[Version, ...] = ("15", "17", "18")
+_numbers = itertools.count(1)
+
+
+class CloneError(WatchdogError):
+    """The schema cannot be cloned, or the script fails on the clone."""
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A pair of databases on a scratch server: the schema before, and a copy of it to try things on."""
+
+    admin: str
+    before: str
+    work: str
+    user: str
+
+
+@asynccontextmanager
+async def scratch(version: int, url: str | None) -> AsyncIterator[str]:
+    """The URL of a scratch server as superuser: the given one, or a server of the same major version of our own."""
+    if url is not None:
+        yield url
+        return
+    if str(version) not in _KNOWN:
+        raise CloneError(f"No PostgreSQL {version} is at hand to try the script on; name a scratch server by --scratch.")
+    with scratch_dir("clone") as directory:
+        async with await PostgresServer.start(
+            directory / "data", version=cast("Literal['15', '17', '18']", str(version)), settings=_SETTINGS
+        ) as server:
+            yield server.url("postgres")
+
+
+def database_url(url: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{quote_url(name, safe='')}"))
+
+
+@asynccontextmanager
+async def clone(admin: str, production: Connection, entries: Sequence[Entry]) -> AsyncIterator[Clone]:
+    """The schema of `entries` on the scratch server, twice with the same numbers; both are dropped at the end."""
+    number = f"{os.getpid()}_{next(_numbers)}"
+    pair = Clone(admin, f"watchdog_before_{number}", f"watchdog_work_{number}", production.info.user)
+    settings = await _surroundings(production)
+    async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as server:
+        await _roles(server, production)
+        try:
+            await _create(server, pair.before, "template0", settings)
+            async with await psycopg.AsyncConnection.connect(database_url(admin, pair.before)) as fresh:
+                await _restore(fresh, entries)
+            await _create(server, pair.work, pair.before, {})
+            yield pair
+        finally:
+            for name in (pair.work, pair.before):
+                await server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+async def _create(server: Connection, name: str, template: str, settings: dict[str, str]) -> None:
+    words = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    for key, value in settings.items():
+        words += sql.SQL(f" {key} {{}}").format(sql.Literal(value))
+    await server.execute(words)
+
+
+async def _surroundings(production: Connection) -> dict[str, str]:
+    row = await (
+        await production.execute(
+            "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()"
+        )
+    ).fetchone()
+    assert row is not None  # noqa: S101 - the database that we are connected to exists
+    return {"ENCODING": row[0], "LC_COLLATE": row[1], "LC_CTYPE": row[2]}
+
+
+async def _roles(server: Connection, production: Connection) -> None:
+    wanted = await (await production.execute("SELECT rolname, rolsuper FROM pg_roles WHERE rolname !~ '^pg_'")).fetchall()
+    there = {name for (name,) in await (await server.execute("SELECT rolname FROM pg_roles")).fetchall()}
+    for name, superuser in wanted:
+        if name not in there:
+            kind = sql.SQL("SUPERUSER" if superuser else "NOSUPERUSER")
+            await server.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(name), kind))
+
+
+async def _restore(fresh: Connection, entries: Sequence[Entry]) -> None:
+    await fresh.execute("SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)")
+    for entry in entries:
+        try:
+            if entry.kind != "SCHEMA" or entry.tag != "public":
+                await fresh.execute(entry.definition.encode())
+            if entry.owner_statement:
+                await fresh.execute(entry.owner_statement.encode())
+        except psycopg.Error as error:
+            raise CloneError(
+                f"{entry.kind} {entry.schema}.{entry.tag} cannot be made on the scratch server: {str(error).strip()};"
+                " name one with what it needs by --scratch"
+            ) from error
+
+
+async def learn(pair: Clone, script: str) -> Learnt:
+    """Runs the script on the clone and names everything back; answers with what it did.
+
+    Raises:
+        CloneError: The script fails there.
+    """
+    url = database_url(pair.admin, pair.work)
+    contents = await dump(database_url(pair.admin, pair.before))
+    async with await psycopg.AsyncConnection.connect(url) as work:
+        shape = await look(work)
+        await work.commit()
+        await as_user(work, pair.user)
+        try:
+            await work.execute(script.encode())
+            await work.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            await work.execute("RESET SESSION AUTHORIZATION")
+            await work.commit()
+        except psycopg.Error as error:
+            raise CloneError(f"The script fails on a copy of the schema: {str(error).strip()}") from error
+        forward = await look(work)
+        renames = renames_back(shape, forward)
+        for statement in renames:
+            await work.execute(statement.encode())
+        after = await look(work)
+    return Learnt(contents, await dump(url), shape, forward, after, renames)
+
+
+async def as_user(connection: Connection, user: str) -> None:
+    """Works as production's user would, when the scratch server has it."""
+    await connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(user)))
+
+
+async def prove(pair: Clone, learnt: Learnt, plan: Plan) -> tuple[str, ...]:
+    """Undoes the script on the clone, without rows; answers with what is not as before."""
+    url = database_url(pair.admin, pair.work)
+    try:
+        async with await psycopg.AsyncConnection.connect(url) as work:
+            await work.execute("SET LOCAL check_function_bodies = off")
+            for statement in (*plan.drops, *plan.makes, *plan.constrains, *plan.finishes):
+                await work.execute(statement.encode())
+    except psycopg.Error as error:
+        return (f"{str(error).strip()}",)
+    return differences(learnt.before, await dump(url))
