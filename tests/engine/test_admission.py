@@ -96,7 +96,7 @@ class TestWhatDoesNotApply:
         climb.wait(SETTINGS.bake)
         climb.say(inputs.Settle("ann"))
         climb.say(inputs.Trigger("ann", "too late", DATA))
-        assert "its archives are gone" in climb.run.rungs[0].reason
+        assert "its archives may be gone" in climb.run.rungs[0].reason
         assert climb.run.outcome is RunOutcome.EXHAUSTED
 
 
@@ -186,6 +186,11 @@ class TestBudget:
         assert skipped.run.rungs[-1].reason == "it needs about 10 s, 0.0 s of the budget are left"
         assert skipped.run.outcome is RunOutcome.EXHAUSTED
         assert waits(self.late(Overrun.PAGE)).startswith("it needs about 10 s")
+
+    def test_by_default_late_data_waits_and_any_other_late_rung_is_skipped(self) -> None:
+        assert DATA_RUNG.overrun is Overrun.PAGE
+        assert rung(FLAG, "flag off").overrun is Overrun.SKIP
+        assert replace(DATA_RUNG, on_overrun=Overrun.GO).overrun is Overrun.GO
 
     def test_a_rung_that_fits_is_not_touched_by_it(self) -> None:
         assert at_data(with_data(on_overrun=Overrun.PAGE)).phase() is RunPhase.ACTING

@@ -82,11 +82,28 @@ class TestBreach:
     @pytest.mark.parametrize("verdict", [NO_DATA, PROBE_FAILED])
     def test_no_data_neither_begins_nor_ends_it_nor_acts(self, climb: Climb, verdict: Verdict) -> None:
         climb.start()
-        assert climb.say(judged(errors=verdict)) == ()
+        climb.say(judged(errors=verdict))
+        assert climb.guard.pending == {}
         climb.say(judged(errors=LITERAL))
         climb.now += ERRORS.hold
-        assert climb.say(judged(errors=verdict)) == ()
+        climb.say(judged(errors=verdict))
         assert "errors" in climb.guard.pending
+        assert climb.guard.incident is None
+
+    @pytest.mark.parametrize("verdict", [NO_DATA, PROBE_FAILED])
+    def test_no_data_that_lasts_pages_once_and_rolls_nothing_back(self, climb: Climb, verdict: Verdict) -> None:
+        climb.start()
+        climb.say(judged(errors=verdict))
+        climb.now += climb.guard.settings.blind_after - 1
+        assert climb.say(judged(errors=verdict)) == ()
+        climb.now += 1
+        told = [event for event in climb.say(judged(errors=verdict)) if isinstance(event, ev.SightMissed)]
+        assert [event.rule for event in told] == ["errors"]
+        climb.now += MINUTE
+        assert climb.say(judged(errors=verdict)) == ()
+        assert climb.guard.incident is None
+        climb.say(judged(errors=ok()))
+        assert climb.guard.blind == {}
 
     def test_time_that_nobody_watched_does_not_count_as_held(self, climb: Climb) -> None:
         climb.start()

@@ -1,6 +1,8 @@
 import pytest
 
 from tests.engine.climb import (
+    NO_DATA,
+    PROBE_FAILED,
     RELEASE,
     SETTINGS,
     T0,
@@ -9,10 +11,12 @@ from tests.engine.climb import (
     judged,
 )
 from watchdog.engine.refused import RefusedError
+from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.guards import Baseline
 from watchdog.model.releases import ReleaseState
 from watchdog.model.time import MINUTE
+from watchdog.model.verdicts import Verdict
 
 
 @pytest.fixture
@@ -77,3 +81,22 @@ class TestRelease:
         climb.wait(SETTINGS.resolve_after)
         assert climb.incident.resolved_at is not None
         assert climb.state() is ReleaseState.REVERSIBLE
+
+
+@pytest.mark.parametrize("verdict", [NO_DATA, PROBE_FAILED])
+def test_a_rule_that_sees_nothing_at_the_start_is_said_at_once(verdict: Verdict) -> None:
+    climb = Climb()
+    events = climb.say(inputs.StartRelease(RELEASE, None, "none", {"errors": verdict}))
+    assert [event.rule for event in events if isinstance(event, ev.SightLost)] == ["errors"]
+    assert any(isinstance(event, ev.NoticeOwed) and "sees nothing" in event.notice.text for event in events)
+
+
+def test_a_release_is_not_settled_while_an_incident_is_open() -> None:
+    climb = Climb()
+    climb.start()
+    climb.say(inputs.Arm("pipeline"))
+    climb.now += climb.guard.settings.bake
+    climb.say(inputs.Tick())
+    climb.say(inputs.Trigger("ann", "drill"))
+    with pytest.raises(RefusedError, match="is open: resolve it before settling"):
+        climb.say(inputs.Settle("ann"))

@@ -57,7 +57,13 @@ async def test_proxies_of_the_environment_are_not_used(url: str, monkeypatch: py
     await target.close()
 
 
-@pytest.mark.parametrize("address", ["ftp://127.0.0.1", "127.0.0.1", "http://user:hunter2@127.0.0.1:{port}"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("ftp://127.0.0.1", "127.0.0.1", "http://user:hunter2@127.0.0.1:{port}"),
+        *("http://127.0.0.1:99999", "http://127.0.0.1:x", "http://127.0.0.1:0", "http://user:p/hunter2@127.0.0.1"),
+    ],
+)
 async def test_a_service_that_cannot_be_reached_is_named_without_login(address: str) -> None:
     target = HttpTarget("service", HttpOptions(url=address.format(port=free_port())))
     with pytest.raises(HttpUnsentError, match="service") as caught:

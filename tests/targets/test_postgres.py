@@ -85,7 +85,19 @@ async def test_a_wrong_password_is_named_without_it(postgres_server: PostgresSer
     assert f"127.0.0.1:{postgres_server.port}/postgres" in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:hunter2@[bad/x", "http://u:hunter2@h/x", "u:hunter2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter2@[bad/x",
+        "http://u:hunter2@h/x",
+        "u:hunter2",
+        "postgresql://u:p@hunter2@127.0.0.1:1/db",
+        "postgresql://u:p/hunter2@127.0.0.1:1/db",
+        "postgresql://u:99/hunter2@127.0.0.1:1/db",
+        "postgresql://u:hunter2?dbname=x",
+        "postgresql://127.0.0.1:1/p/hunter2",
+    ],
+)
 async def test_an_address_that_is_none_is_not_shown(url: str) -> None:
     target = PostgresTarget("main", PostgresOptions(url=Plain(url)))
     with pytest.raises(TargetError, match="target main is no PostgreSQL address") as caught:
@@ -99,6 +111,36 @@ async def test_values_of_rows_are_not_quoted(target: PostgresTarget) -> None:
         await value(target, "SELECT 'a secret'::int")
     assert "secret" not in str(caught.value)
     assert "22P02" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "statement"),
+    [
+        ("P0001", "DO $$ BEGIN RAISE EXCEPTION 'bad person %', 'SSN-123'; END $$"),
+        ("23505", "DO $$ BEGIN RAISE 'there is SSN-123' USING ERRCODE = '23505'; END $$"),
+        ("ZZ999", "DO $$ BEGIN RAISE 'SSN-123' USING ERRCODE = 'ZZ999'; END $$"),
+        ("22P02", """SELECT 'a "quoted" SSN-123'::int"""),
+        ("22023", "SELECT format_type(NULL, NULL), set_config('work_mem', 'SSN-123', true)"),
+    ],
+)
+async def test_what_a_function_raises_is_told_by_its_code_alone(
+    target: PostgresTarget, state: str, statement: str
+) -> None:
+    with pytest.raises(PostgresError, match=state) as caught:
+        await value(target, statement)
+    assert "SSN-123" not in str(caught.value)
+    assert caught.value.sqlstate == state
+
+
+async def test_what_the_server_says_about_names_is_told(target: PostgresTarget) -> None:
+    with pytest.raises(PostgresError, match='42P01: relation "no_such_table" does not exist'):
+        await value(target, "SELECT FROM no_such_table")
+
+
+async def test_a_socket_directory_is_a_host() -> None:
+    target = PostgresTarget("main", PostgresOptions(url=Plain("postgresql:///db?host=/nowhere/at/all")))
+    with pytest.raises(PostgresError, match="does not answer"):
+        await value(target, "SELECT 1")
 
 
 async def test_a_server_that_comes_back_is_used_again() -> None:

@@ -54,6 +54,7 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
         "min_baseline": Length,
         "bake": PositiveLength,
         "resolve_after": Length,
+        "blind_after": PositiveLength,
         "data_rollbacks": Whole,
     },
 }

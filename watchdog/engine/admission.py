@@ -68,7 +68,7 @@ def _inapplicable(record: ReleaseRecord, rung: Rung) -> str:
         case RungKind.DATA if release.protection is Protection.CODE_ONLY:
             return "the release was only seen afterwards (protection code-only): its data is never touched"
         case RungKind.DATA if record.state is ReleaseState.SETTLED:
-            return "the release is settled: its archives are gone, and without them a rollback loses data"
+            return "the release is settled: its archives may be gone, and without them a rollback loses data"
         case _:
             return ""
 
@@ -97,10 +97,10 @@ def predicted(guard: Guard, rung: Rung) -> Span:
 def _overrun(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> Decision | None:
     left = incident.opened_at + run.playbook.budget - now
     needs = predicted(guard, rung)
-    if needs <= left or rung.on_overrun is Overrun.GO:
+    if needs <= left or rung.overrun is Overrun.GO:
         return None
     reason = f"it needs about {say_span(needs)}, {say_span(max(0, left))} of the budget are left"
-    return Decision(Admission.SKIP if rung.on_overrun is Overrun.SKIP else Admission.PROPOSE, reason)
+    return Decision(Admission.SKIP if rung.overrun is Overrun.SKIP else Admission.PROPOSE, reason)
 
 
 def _doubt_about_data(guard: Guard, record: ReleaseRecord, incident: Incident, *, asked_for: bool) -> str:

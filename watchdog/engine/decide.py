@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from watchdog.engine.decide_person import decide_person, next_incident
-from watchdog.engine.decide_release import decide_release
+from watchdog.engine.decide_release import decide_release, why_blind
 from watchdog.engine.due import WORKING, next_step
 from watchdog.engine.evolve import evolve, stronger
 from watchdog.engine.notices import owe
@@ -11,10 +11,10 @@ from watchdog.engine.progress import progress
 from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.communication import NoticeOutcome
-from watchdog.model.guards import Guard, Incident, Pending, Run, RunPhase, StepState
+from watchdog.model.guards import Blind, Guard, Incident, Pending, Run, RunPhase, StepState
 from watchdog.model.rules import Rule, RungKind
 from watchdog.model.time import Time
-from watchdog.model.verdicts import Basis, Breach, Evidence, Ok, Verdict
+from watchdog.model.verdicts import Basis, Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
 
 MAX_STEPS = 200
 """More steps of the climb than this from one input mean that the engine runs in a circle."""
@@ -86,6 +86,7 @@ def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event
         verdict = judged.verdicts.get(rule.name)
         if verdict is None:
             continue
+        yield from _sight(guard.blind, rule.name, verdict)
         if rule.name in unarmed:
             if isinstance(verdict, Ok):
                 yield ev.RuleArmed(rule.name)
@@ -113,6 +114,15 @@ def _pending(pending: Pending | None, rule: Rule, verdict: Verdict, now: Time) -
         yield ev.PendingBegan(rule.name, now, verdict.evidence)
     elif isinstance(verdict, Ok) and pending is not None:
         yield ev.PendingEnded(rule.name)
+
+
+def _sight(blind: Mapping[str, Blind], rule: str, verdict: Verdict) -> Iterator[ev.Event]:
+    """A rule without data is remembered: when that lasts, somebody is paged."""
+    if isinstance(verdict, (NoData, ProbeFailed)):
+        if rule not in blind:
+            yield ev.SightLost(rule, why_blind(verdict))
+    elif rule in blind:
+        yield ev.SightRegained(rule)
 
 
 def acts(rule: Rule, verdict: Verdict | None, pending: Pending | None, now: Time) -> Evidence | None:

@@ -7,8 +7,9 @@ from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.guards import Guard, ReleaseRecord
 from watchdog.model.releases import ReleaseState
+from watchdog.model.signals import Cause
 from watchdog.model.time import Time
-from watchdog.model.verdicts import Breach
+from watchdog.model.verdicts import Breach, NoData, ProbeFailed
 
 
 def decide_release(
@@ -30,6 +31,7 @@ def decide_release(
             _expect(record, "armed", ReleaseState.APPLYING)
             yield ev.Armed(now + guard.settings.bake)
         case inputs.Settle(who):
+            _expect_no_incident(guard, "settling its release")
             _expect(record, "settled", ReleaseState.REVERSIBLE)
             yield ev.Settled(who)
         case _:
@@ -46,11 +48,8 @@ def _expect(record: ReleaseRecord, verb: str, *states: ReleaseState) -> None:
 def _start(guard: Guard, given: inputs.StartRelease) -> Iterator[ev.Event]:
     record = guard.release
     if record is not None and record.watched:
-        raise RefusedError(
-            f"release {record.release.id} is still {record.state}: settle or disarm it before starting another"
-        )
-    if guard.incident is not None and guard.incident.resolved_at is None:
-        raise RefusedError(f"incident {guard.incident.id} is open: resolve it before starting a release")
+        raise RefusedError(f"release {record.release.id} is still {record.state}: disarm it before starting another")
+    _expect_no_incident(guard, "starting a release")
     yield ev.ReleaseStarted(given.release)
     if given.baseline is None:
         yield ev.BaselineRefused(given.refusal)
@@ -59,3 +58,15 @@ def _start(guard: Guard, given: inputs.StartRelease) -> Iterator[ev.Event]:
     for name, verdict in given.verdicts.items():
         if isinstance(verdict, Breach):
             yield ev.RuleUnarmed(name, verdict.evidence)
+        elif isinstance(verdict, ProbeFailed) or (isinstance(verdict, NoData) and verdict.cause is not Cause.NOT_YET):
+            yield ev.SightLost(name, why_blind(verdict), at_start=True)
+
+
+def _expect_no_incident(guard: Guard, doing: str) -> None:
+    if guard.incident is not None and guard.incident.resolved_at is None:
+        raise RefusedError(f"incident {guard.incident.id} is open: resolve it before {doing}")
+
+
+def why_blind(verdict: NoData | ProbeFailed) -> str:
+    """Why there is no data, in one sentence."""
+    return verdict.error if isinstance(verdict, ProbeFailed) else verdict.detail or str(verdict.cause)

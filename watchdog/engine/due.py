@@ -76,6 +76,7 @@ def ended_badly(run: Run) -> StepRecord | None:
 def wake_at(guard: Guard, after: Time) -> Time | None:
     """When time alone makes something due next, later than `after`; None when only an input can."""
     times: list[Time] = [one.notice.due_at for one in unsettled(guard)]
+    times += [one.since + guard.settings.blind_after for one in guard.blind.values() if not one.told]
     incident = guard.incident
     if incident is not None and incident.resolved_at is None:
         times += _incident_times(guard, incident)

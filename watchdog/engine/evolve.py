@@ -8,6 +8,7 @@ from watchdog.engine.evolve_run import evolve_run
 from watchdog.model import events as ev
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import (
+    Blind,
     ClosedIncident,
     Guard,
     Hold,
@@ -54,6 +55,8 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
             return replace(guard, pending={**guard.pending, rule: Pending(since, evidence)})
         case ev.PendingEnded(rule):
             return replace(guard, pending=_without(guard.pending, rule))
+        case ev.SightLost() | ev.SightMissed() | ev.SightRegained():
+            return replace(guard, blind=_blind(guard.blind, event, at))
         case ev.NoticeOwed() | ev.NoticeIntended() | ev.NoticeSettled():
             return _notice(guard, event, at)
         case ev.IncidentOpened() | ev.Resolved():
@@ -91,6 +94,16 @@ def _look_anew(guard: Guard, by: Span | None, at: Time) -> Guard:
     latest = max(run.undecided_since, at)
     since = latest if by is None else min(run.undecided_since + by, latest)
     return replace(guard, incident=replace(guard.incident, run=replace(run, undecided_since=since)))
+
+
+def _blind(
+    blind: Mapping[str, Blind], event: ev.SightLost | ev.SightMissed | ev.SightRegained, at: Time
+) -> Mapping[str, Blind]:
+    if isinstance(event, ev.SightLost):
+        return {**blind, event.rule: Blind(at, event.reason, told=event.at_start)}
+    if isinstance(event, ev.SightMissed) and event.rule in blind:
+        return {**blind, event.rule: replace(blind[event.rule], told=True)}
+    return blind if isinstance(event, ev.SightMissed) else _without(blind, event.rule)
 
 
 def _without(mapping: Mapping[K, V], key: K) -> dict[K, V]:
@@ -211,7 +224,7 @@ _AboutRelease: TypeAlias = (
 
 def _release(guard: Guard, event: _AboutRelease, at: Time) -> Guard:
     if isinstance(event, ev.ReleaseStarted):
-        return replace(guard, release=ReleaseRecord(event.release, ReleaseState.APPLYING, t0=at), pending={})
+        return replace(guard, release=ReleaseRecord(event.release, ReleaseState.APPLYING, t0=at), pending={}, blind={})
     record = guard.release
     if record is None:
         return guard
@@ -234,7 +247,12 @@ def _release(guard: Guard, event: _AboutRelease, at: Time) -> Guard:
             record = replace(record, state=ReleaseState.DISARMED)
         case _:  # pragma: no cover  # mypy shows that nothing gets here
             assert_never(event)
-    return replace(guard, release=record, pending=guard.pending if record.watched else {})
+    return replace(
+        guard,
+        release=record,
+        pending=guard.pending if record.watched else {},
+        blind=guard.blind if record.watched else {},
+    )
 
 
 def _run(guard: Guard, event: ev.Event, at: Time) -> Guard:

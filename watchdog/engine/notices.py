@@ -1,6 +1,7 @@
 """What is owed to whom: an obligation is itself an event, decided together with what it tells of."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from watchdog.engine import wording
 from watchdog.model import events as ev
@@ -28,20 +29,8 @@ def owe(guard: Guard, event: ev.Event, now: Time) -> Iterator[ev.NoticeOwed]:
     number = guard.owed
     for notice in _notices(guard, event, now):
         number += 1
-        incident = notice.incident or guard.settings.name
-        yield ev.NoticeOwed(
-            Notice(
-                id=f"{incident}#{number}",
-                incident=notice.incident,
-                topic=notice.topic,
-                audience=notice.audience,
-                channel=notice.channel,
-                due_at=notice.due_at,
-                text=notice.text,
-                template=notice.template,
-                header=notice.header,
-            )
-        )
+        about = notice.incident or guard.settings.name
+        yield ev.NoticeOwed(replace(notice, id=f"{about}#{number}"))
 
 
 def _notices(guard: Guard, event: ev.Event, now: Time) -> Iterator[Notice]:

@@ -21,6 +21,9 @@ def progress(guard: Guard, judged: Judged | None, now: Time) -> ev.Event | None:
     settled = _settle_notice(guard, now)
     if settled is not None:
         return settled
+    for rule, blind in guard.blind.items():
+        if not blind.told and now >= blind.since + guard.settings.blind_after:
+            return ev.SightMissed(rule, blind.reason, now - blind.since)
     incident = guard.incident
     if incident is not None and incident.resolved_at is None:
         return _incident(guard, incident, judged, now)

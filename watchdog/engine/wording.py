@@ -14,6 +14,8 @@ ABOUT_RELEASE = (
     ev.BaselineRefused,
     ev.RuleUnarmed,
     ev.RuleArmed,
+    ev.SightLost,
+    ev.SightMissed,
     ev.Armed,
     ev.BakeEnded,
     ev.Frozen,
@@ -105,6 +107,10 @@ def _tell_release(guard: Guard, event: ev.Event) -> str:
             return f"Rule {rule} was in breach before the release and is not armed: {evidence.sentence}"
         case ev.RuleArmed(rule):
             return f"Rule {rule} is well now and armed."
+        case ev.SightLost(rule, reason, at_start) if at_start:
+            return f"Rule {rule} has no data at the start of the release and sees nothing: {reason}"
+        case ev.SightMissed(rule, reason, missing_for):
+            return f"Rule {rule} has had no data for {say_span(missing_for)} and sees nothing: {reason}"
         case ev.Armed():
             return f"Every change is out: baking for {say_span(guard.settings.bake)}."
         case ev.BakeEnded():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.clone import Clone, clone, learn, prove, scratch
+from watchdog.migrations.concurrent import Concurrent, concurrent
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, archive_before, qualified
 from watchdog.migrations.refusals import refusals, written
@@ -96,12 +98,61 @@ async def apply(url: str, script: str, *, down: str | None = None, scratch_url: 
         RefusedError: It cannot be taken back, or it surprised us; nothing was changed.
         WatchdogError: It failed; nothing was changed.
     """
-    if reasons := refusals(script):
+    indexes = concurrent(script)
+    plain = indexes.plain if indexes else script
+    if reasons := refusals(plain):
         raise RefusedError(reasons)
     async with connected(url) as production:
         entries = await dump(url)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
+            if indexes:
+                return await _build_indexes(production, admin, entries, script, indexes)
             return await _on_clone(production, admin, entries, script, down)
+
+
+async def _build_indexes(
+    production: Connection, admin: str, entries: tuple[Entry, ...], script: str, indexes: Concurrent
+) -> Applied:
+    """Statement by statement outside a transaction: the run stands in the database before the first one."""
+    async with clone(admin, production, entries) as pair:
+        learnt = await learn(pair, indexes.plain)
+        undo = _of_production(await _proven(pair, learnt, learnt.destroyed()), learnt, entries)
+    if any(table.kind != "shrunk" for table in undo.tables):
+        raise RefusedError(("it drops a unique index: later rows may break it, so drop it without CONCURRENTLY",))
+    await production.execute(load_query("runs.sql"))
+    async with production.transaction():
+        if (await look(production)).outline() != learnt.shape_before.outline():
+            raise RefusedError(("the schema changed while the script was tried on a copy; try again",))
+        positions = await sequence_positions(production)
+        manifest = Manifest(undo, await catalog(production), "", positions, positions)
+        run = await _begin(production, script)
+        await _record(production, run, manifest)
+    try:
+        # Held while it works, so that nobody takes an unfinished run back under it.
+        await production.execute("SELECT pg_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,))
+        await production.execute("SET lock_timeout = '5s'")
+        for statement in indexes.statements:
+            await production.execute(statement.encode())
+        await production.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
+    except psycopg.Error as error:
+        await take_indexes_back(production, manifest)
+        await production.execute("DELETE FROM watchdog.migration_runs WHERE id = %s", (run,))
+        raise WatchdogError(f"The script failed and was taken back: {str(error).strip()}") from error
+    return Applied(run, {}, ())
+
+
+async def take_indexes_back(production: Connection, manifest: Manifest) -> None:
+    """Takes back what there is of a script of indexes that stopped half way, INVALID ones too; raises RefusedError."""
+    undo = manifest.plan
+    async with production.transaction():
+        for statement in undo.drops:
+            await production.execute(statement.replace("DROP INDEX ", "DROP INDEX IF EXISTS ", 1).encode())
+        for statement in (*undo.makes, *undo.constrains, *undo.finishes):
+            again = re.sub(r"^(CREATE (?:UNIQUE )?INDEX) ", r"\1 IF NOT EXISTS ", statement.lstrip())
+            await production.execute(again.encode())
+        await production.execute("SELECT set_config('search_path', '', true)")
+        if await catalog(production) != manifest.catalog:
+            raise RefusedError(("indexes stopped half way and what is left is not as before; look at them by hand",))
 
 
 async def _on_clone(
@@ -151,9 +202,7 @@ def _of_production(undo: Plan, learnt: Learnt, entries: tuple[Entry, ...]) -> Pl
 def _named(shape: Shape, script: str) -> frozenset[Name]:
     """Tables that the script names as written, and those that a delete there reaches by foreign keys."""
     said = written(script)
-    found = {
-        table.name for table in shape.tables if table.name in said or ("", table.name[1]) in said
-    }
+    found = {table.name for table in shape.tables if table.name in said or ("", table.name[1]) in said}
     while more := {k.child for k in shape.foreign_keys if k.parent in found and k.on_delete in "cnd"} - found:
         found |= more
     return frozenset(found)
@@ -186,13 +235,17 @@ async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, 
                 await production.execute(archive_after(run, index, table).encode())
         after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
         manifest = Manifest(undo, lines, after, positions, await sequence_positions(production), down)
-        await production.execute(
-            "UPDATE watchdog.migration_runs SET state = 'applied', manifest = %s WHERE id = %s",
-            (Jsonb(cattrs.unstructure(manifest)), run),
-        )
+        await _record(production, run, manifest)
+        await production.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
     made = [f"table {qualified(t.forward or t.name)}" for t in undo.tables if t.kind == "new"]
     made += [f"columns of {qualified(t.name)}" for t in undo.tables if t.added and t.kind != "new"]
     return Applied(run, archives, tuple(made))
+
+
+async def _record(production: Connection, run: int, manifest: Manifest) -> None:
+    await production.execute(
+        "UPDATE watchdog.migration_runs SET manifest = %s WHERE id = %s", (Jsonb(cattrs.unstructure(manifest)), run)
+    )
 
 
 async def _begin(production: Connection, script: str) -> int:

@@ -47,7 +47,9 @@ async def scratch(version: int, url: str | None) -> AsyncIterator[str]:
         yield url
         return
     if str(version) not in _KNOWN:
-        raise CloneError(f"No PostgreSQL {version} is at hand to try the script on; name a scratch server by --scratch.")
+        raise CloneError(
+            f"No PostgreSQL {version} is at hand to try the script on; name a scratch server by --scratch."
+        )
     with scratch_dir("clone") as directory:
         async with await PostgresServer.start(
             directory / "data", version=cast("Literal['15', '17', '18']", str(version)), settings=_SETTINGS
@@ -97,7 +99,9 @@ async def _surroundings(production: Connection) -> dict[str, str]:
 
 
 async def _roles(server: Connection, production: Connection) -> None:
-    wanted = await (await production.execute("SELECT rolname, rolsuper FROM pg_roles WHERE rolname !~ '^pg_'")).fetchall()
+    wanted = await (
+        await production.execute("SELECT rolname, rolsuper FROM pg_roles WHERE rolname !~ '^pg_'")
+    ).fetchall()
     there = {name for (name,) in await (await server.execute("SELECT rolname FROM pg_roles")).fetchall()}
     for name, superuser in wanted:
         if name not in there:
@@ -106,7 +110,9 @@ async def _roles(server: Connection, production: Connection) -> None:
 
 
 async def _restore(fresh: Connection, entries: Sequence[Entry]) -> None:
-    await fresh.execute("SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)")
+    await fresh.execute(
+        "SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)"
+    )
     for entry in entries:
         try:
             if entry.kind != "SCHEMA" or entry.tag != "public":

@@ -21,7 +21,11 @@ async def dump(url: str) -> tuple[Entry, ...]:
     parts = conninfo_to_dict(url)
     # The password goes by the environment: arguments can be seen by everybody on the machine.
     settings = {_ENVIRONMENT[key]: str(value) for key, value in parts.items() if key in _ENVIRONMENT}
-    others = {f"PG{key.upper()}": str(value) for key, value in parts.items() if key in {"sslmode", "sslrootcert", "sslcert", "sslkey"}}
+    others = {
+        f"PG{key.upper()}": str(value)
+        for key, value in parts.items()
+        if key in {"sslmode", "sslrootcert", "sslcert", "sslkey"}
+    }
     process = await asyncio.create_subprocess_exec(
         tool("pg_dump"), "-Fc", "-s", "--exclude-schema=watchdog", "--lock-wait-timeout=5s", "--no-subscriptions",
         env={"PATH": os.environ.get("PATH", os.defpath), **settings, **others},

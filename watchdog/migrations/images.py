@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL made of names is what this is for; each is quoted by `quote` or `literal`
 """Rows as text: the image of a table before and just after a script, and the merge of both with what users did since."""
 
 from collections.abc import Iterable

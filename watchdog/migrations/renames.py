@@ -20,7 +20,11 @@ def quote(name: str) -> str:
 
 def literal(text: str) -> str:
     """A text as SQL."""
-    return "'" + text.replace("'", "''") + "'" if "\\" not in text else " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    return (
+        "'" + text.replace("'", "''") + "'"
+        if "\\" not in text
+        else " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    )
 
 
 def renames_back(before: Shape, after: Shape) -> tuple[str, ...]:
@@ -80,7 +84,12 @@ def _carry(now: dict[tuple[str, int, int], Named], was: Mapping[int, str]) -> No
 
 
 def _spot(one: Named) -> tuple[str, int, str, str]:
-    return one.schema, one.parent if one.group in {*_IN_TABLES, "label"} else 0, one.name, one.extra if one.group == "routine" else ""
+    return (
+        one.schema,
+        one.parent if one.group in {*_IN_TABLES, "label"} else 0,
+        one.name,
+        one.extra if one.group == "routine" else "",
+    )
 
 
 def _follows(one: Named) -> bool:

@@ -103,7 +103,9 @@ class Shape:
 
     def outline(self) -> tuple[str, ...]:
         """What must be equal on the clone and in production: names and types, no expressions, which drift in text."""
-        lines = [f"{one.group} {one.kind} {one.schema} {one.name} {one.extra}" for one in self.names if one.group != "column"]
+        lines = [
+            f"{one.group} {one.kind} {one.schema} {one.name} {one.extra}" for one in self.names if one.group != "column"
+        ]
         for table in self.tables:
             lines += [f"{table.name} {c.name} {c.exact} {c.required} {c.generated}" for c in table.columns]
             lines += [f"{table.name} {position} {c.name}" for position, c in enumerate(table.columns)]

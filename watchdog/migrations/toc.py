@@ -105,7 +105,9 @@ def read(data: bytes) -> tuple[Entry, ...]:
     offset_size = reader.byte()
     reader.byte()
     if version < _OLDEST:
-        raise DumpError(f"Dumps of format {version[0]}.{version[1]} are not read; use pg_dump of PostgreSQL 15 or later.")
+        raise DumpError(
+            f"Dumps of format {version[0]}.{version[1]} are not read; use pg_dump of PostgreSQL 15 or later."
+        )
     if version >= (1, 15):
         reader.byte()
     else:

@@ -11,7 +11,19 @@ from watchdog.migrations.toc import Entry
 
 _IN_PLACE = {"FUNCTION": "CREATE FUNCTION", "PROCEDURE": "CREATE PROCEDURE"}
 _CONSTRAINING = frozenset({"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT"})
-_LAST = frozenset({"FK CONSTRAINT", "TRIGGER", "EVENT TRIGGER", "RULE", "MATERIALIZED VIEW", "ACL", "DEFAULT ACL", "PUBLICATION", "PUBLICATION TABLE"})
+_LAST = frozenset(
+    {
+        "FK CONSTRAINT",
+        "TRIGGER",
+        "EVENT TRIGGER",
+        "RULE",
+        "MATERIALIZED VIEW",
+        "ACL",
+        "DEFAULT ACL",
+        "PUBLICATION",
+        "PUBLICATION TABLE",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,9 @@ class Learnt:
             if entry.same not in lost:
                 continue
             if entry.kind in _CONSTRAINING or (entry.kind == "INDEX" and "CREATE UNIQUE INDEX" in entry.definition):
-                found |= {name for name in names if re.search(rf"\b(TABLE|ON)( ONLY)? {_pattern(name)} ", entry.definition)}
+                found |= {
+                    name for name in names if re.search(rf"\b(TABLE|ON)( ONLY)? {_pattern(name)} ", entry.definition)
+                }
         return frozenset(found)
 
 
@@ -136,7 +150,9 @@ def in_place(old: Table, new: Table) -> tuple[list[str], list[str]] | None:
     if old.other != new.other or old.kind != new.kind or tuple(c.number for c in left) != tuple(kept):
         return None
     where = f"ALTER TABLE {'' if old.kind == 'p' else 'ONLY '}{quote(old.name[0])}.{quote(old.name[1])}"
-    first = [f"{where} DROP CONSTRAINT {quote(name)}" for name in new.checks if new.checks[name] != old.checks.get(name)]
+    first = [
+        f"{where} DROP CONSTRAINT {quote(name)}" for name in new.checks if new.checks[name] != old.checks.get(name)
+    ]
     if any(new.checks.get(name) != text for name, text in old.checks.items()):
         return None
     last: list[str] = []
@@ -212,7 +228,9 @@ def _same_routines(learnt: Learnt) -> set[tuple[str, str, str]]:
     """Routines that are the same object before and after, so that they are replaced and nothing that uses them moves."""
     numbers = {one.number for one in learnt.shape_after.names if one.group == "routine"}
     kept = {
-        (one.schema, f"{one.name}(") for one in learnt.shape_before.names if one.group == "routine" and one.number in numbers
+        (one.schema, f"{one.name}(")
+        for one in learnt.shape_before.names
+        if one.group == "routine" and one.number in numbers
     }
     common = Counter(e.same for e in learnt.before) & Counter(e.same for e in learnt.after)
     after = {entry.name for entry in learnt.after}
@@ -260,8 +278,12 @@ def _assemble(
         constrains=tuple(text for text in constrains if text),
         finishes=tuple(text for text in finishes if text),
         tables=_tables(learnt, rebuilt),
-        foreign_keys=tuple(k for k in learnt.shape_before.foreign_keys if (k.child[0], f"{k.child[1]} {k.name}") in fks),
-        sequences=tuple((one.schema, one.name) for one in learnt.shape_before.names if one.group == "relation" and one.kind == "S"),
+        foreign_keys=tuple(
+            k for k in learnt.shape_before.foreign_keys if (k.child[0], f"{k.child[1]} {k.name}") in fks
+        ),
+        sequences=tuple(
+            (one.schema, one.name) for one in learnt.shape_before.names if one.group == "relation" and one.kind == "S"
+        ),
     )
 
 

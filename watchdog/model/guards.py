@@ -21,6 +21,7 @@ class GuardSettings:
         baseline: How much history before T-0 a baseline is made of.
         bake: How long after the last change automatic reversal stays armed.
         resolve_after: How long a recovered incident stays open unless a person resolves it.
+        blind_after: How long a rule may have no data before responders are paged; it never rolls back.
         data_rollbacks: Automatic data rollbacks that one release may have.
         evidence: Counters whose rise since T-0 proves that the release hurts the schema (SQLSTATE by label).
     """
@@ -35,6 +36,7 @@ class GuardSettings:
     bake: Span = 30 * MINUTE
     resolve_after: Span = 15 * MINUTE
     data_rollbacks: int = 1
+    blind_after: Span = 5 * MINUTE
     evidence: tuple["SchemaErrors", ...] = ()
 
 
@@ -285,6 +287,15 @@ class Pending:
 
 
 @dataclass(frozen=True)
+class Blind:
+    """A rule that has no data; `told` when somebody has been paged for it."""
+
+    since: Time
+    reason: str
+    told: bool = False
+
+
+@dataclass(frozen=True)
 class ClosedIncident:
     """What is kept in memory of an incident that is over."""
 
@@ -309,6 +320,7 @@ class Guard:
     holder: str = ""
     release: ReleaseRecord | None = None
     pending: Mapping[str, Pending] = field(default_factory=dict)
+    blind: Mapping[str, Blind] = field(default_factory=dict)
     incident: Incident | None = None
     incidents: int = 0
     notices: Mapping[str, NoticeRecord] = field(default_factory=dict)

@@ -59,6 +59,8 @@ class Rung:
         predicted: How long its steps are expected to take.
         undecided_after: How long recovery may stay undecided before it counts as not recovered.
         settle: How long after the last step samples are still ignored.
+        on_overrun: What happens when it no longer fits the budget; by default data waits for a person, and any other
+            rung is skipped for a stronger one.
         propose_deadline: When an unanswered proposal escalates; it never acts.
         compensate: Steps that leave a tolerable state when the rung stops half way.
     """
@@ -69,10 +71,15 @@ class Rung:
     predicted: Span = 10 * SECOND
     undecided_after: Span = 30 * SECOND
     settle: Span = SECOND
-    on_overrun: Overrun = Overrun.GO
+    on_overrun: Overrun | None = None
     on_failure: OnFailure = OnFailure.CLIMB
     propose_deadline: Span = 5 * MINUTE
     compensate: tuple[Step, ...] = ()
+
+    @property
+    def overrun(self) -> Overrun:
+        """What happens when it no longer fits the budget."""
+        return self.on_overrun or (Overrun.PAGE if self.kind is RungKind.DATA else Overrun.SKIP)
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,17 @@ class Resources(Protocol):
 
 @dataclass(frozen=True)
 class TargetKind(Generic[Options]):
-    """A kind of target. `build` opens nothing yet."""
+    """A kind of target. `build` opens nothing yet.
+
+    Attributes:
+        complaints: What is wrong with these options that can be seen without connecting; written as in `ActionKind`.
+            May reveal secrets to look at their shape, and shows nothing of them.
+    """
 
     name: str
     options: type[Options]
     build: Callable[[str, Options], Target]
+    complaints: Callable[[Options], Iterable[str]] = lambda _options: ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,9 @@ class ProbeKind(Generic[Options, Read]):
         read: What each of its signals takes.
         targets: Kinds of target it can read; several roles are asked for by options of type `Role`.
         signal_kind: The kind of signal that a reading gives.
+        complaints: What is wrong with what one signal takes that can be seen without a target; written as in
+            `ActionKind`.
+        labels: The labels that tell the series of such a signal apart; none when it is one series.
     """
 
     name: str
@@ -82,6 +91,20 @@ class ProbeKind(Generic[Options, Read]):
     targets: tuple[str, ...]
     signal_kind: Callable[[Read], SignalKind]
     build: Callable[[str, Options, Mapping[str, Read], Resources], Probe]
+    complaints: Callable[[Read], Iterable[str]] = lambda _read: ()
+    labels: Callable[[Read], tuple[str, ...]] = lambda _read: ()
+
+
+@dataclass(frozen=True)
+class Fencing:
+    """What a step does to the right of roles to write.
+
+    Attributes:
+        lifts: Whether it gives the right back instead of taking it.
+    """
+
+    roles: frozenset[str]
+    lifts: bool
 
 
 @dataclass(frozen=True)
@@ -92,7 +115,12 @@ class ActionKind(Generic[Options]):
         targets: Kinds of target it can act on; empty when it needs none.
         transactional: Whether it can put effect and receipt into one transaction.
         complaints: What is wrong with these options that can be seen without a target (destructive SQL without
-            archive, a syntax error …), one sentence each, `line N: ` in front where a script is meant.
+            archive, a syntax error …), one sentence each. In front stands `line N: ` where the script is meant,
+            `key: ` where an option is, `key line N: ` where one of several scripts is; `; write …` at the end says
+            what to write instead.
+        destroys: Whether a step with these options destroys data, archived or not. May raise a `WatchdogError` for
+            options that have complaints.
+        fencing: What the step does to writers; None for nothing.
     """
 
     name: str
@@ -101,6 +129,8 @@ class ActionKind(Generic[Options]):
     transactional: Callable[[Options], bool]
     build: Callable[[str, Options, Resources], Action]
     complaints: Callable[[Options], Iterable[str]] = lambda _options: ()
+    destroys: Callable[[Options], bool] = lambda _options: False
+    fencing: Callable[[Options], Fencing | None] = lambda _options: None
 
 
 @dataclass(frozen=True)
@@ -115,6 +145,7 @@ class NotifierKind(Generic[Options]):
 __all__ = [
     "ActionKind",
     "Duration",
+    "Fencing",
     "NotifierKind",
     "Options",
     "ProbeKind",

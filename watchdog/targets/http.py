@@ -3,18 +3,19 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import httpx
 
 from watchdog.model.time import SECOND, in_seconds
 from watchdog.ports.errors import TargetError
 from watchdog.ports.kinds import Duration, Secret, TargetKind
+from watchdog.targets.addresses import read_address
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of an answer that are read at most."""
 
 _TIMEOUT = Duration(5 * SECOND)
+_SCHEMES = frozenset({"http", "https"})
 
 
 class HttpUnsentError(TargetError):
@@ -58,15 +59,25 @@ class HttpTarget:
     @property
     def place(self) -> str:
         """The target's name and address as errors show them, without user and password."""
-        parts = urlsplit(self._options.url)
-        return f"{self.name} ({parts.hostname}:{parts.port})" if parts.port else f"{self.name} ({parts.hostname})"
+        try:
+            address = read_address(self._options.url, _SCHEMES)
+        except ValueError:
+            return self.name
+        return f"{self.name} ({address.host}:{address.port})" if address.port else f"{self.name} ({address.host})"
 
     def client(self) -> httpx.AsyncClient:
         """The client: the configured headers, no proxies of the environment, no redirects, few connections.
 
         It raises httpx's own errors; `translated` makes them ours.
+
+        Raises:
+            HttpUnsentError: The address is none.
         """
         if self._client is None:
+            try:
+                read_address(self._options.url, _SCHEMES)
+            except ValueError:
+                raise self._no_address() from None
             self._client = httpx.AsyncClient(
                 base_url=self._options.url,
                 timeout=in_seconds(self._options.timeout),
@@ -112,13 +123,16 @@ class HttpTarget:
                 retryable=True,
             ) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise HttpUnsentError(
-                f"The url of target {self.name} is no HTTP address; write http://host:port or https://host."
-            ) from None
+            raise self._no_address() from None
         except httpx.HTTPError as error:
             raise TargetError(
                 f"{self.place} broke off ({type(error).__name__}); its answer is not known.", retryable=True
             ) from None
+
+    def _no_address(self) -> HttpUnsentError:
+        return HttpUnsentError(
+            f"The url of target {self.name} is no HTTP address; write http://host:port or https://host."
+        )
 
     async def _add_headers(self, request: httpx.Request) -> None:
         for name, value in self._options.headers.items():
@@ -131,4 +145,11 @@ class HttpTarget:
             await client.aclose()
 
 
-KIND: TargetKind[HttpOptions] = TargetKind("http", HttpOptions, HttpTarget)
+def _complaints(options: HttpOptions) -> Iterator[str]:
+    try:
+        read_address(options.url, _SCHEMES)
+    except ValueError:
+        yield "url: is no HTTP address; write http://host:port or https://host"
+
+
+KIND: TargetKind[HttpOptions] = TargetKind("http", HttpOptions, HttpTarget, _complaints)

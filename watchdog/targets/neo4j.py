@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import neo4j
 from neo4j import exceptions
@@ -13,6 +12,7 @@ from neo4j.auth_management import AsyncAuthManagers
 from watchdog.model.time import SECOND, in_seconds
 from watchdog.ports.errors import TargetError
 from watchdog.ports.kinds import Duration, Secret, TargetKind
+from watchdog.targets.addresses import Address, read_address
 
 _TIMEOUT = Duration(5 * SECOND)
 _CONNECTIONS = 4
@@ -48,8 +48,11 @@ class Neo4jTarget:
     @property
     def place(self) -> str:
         """The target's name and address as errors show them."""
-        parts = urlsplit(self._options.url)
-        return f"{self.name} ({parts.hostname}:{parts.port or 7687}/{self._options.database})"
+        try:
+            address = _address(self._options.url)
+        except ValueError:
+            return self.name
+        return f"{self.name} ({address.host}:{address.port or 7687}/{self._options.database})"
 
     def session(self, **config: Any) -> neo4j.AsyncSession:
         """A session on the target's database; `config` is the driver's. It raises the driver's own errors."""
@@ -87,10 +90,9 @@ class Neo4jTarget:
 
     def _open(self) -> neo4j.AsyncDriver:
         if self._driver is None:
-            if urlsplit(self._options.url).scheme not in _SCHEMES:
-                raise self._no_address()
             seconds = in_seconds(self._options.timeout)
             try:
+                _address(self._options.url)
                 self._driver = neo4j.AsyncGraphDatabase.driver(
                     self._options.url,
                     auth=AsyncAuthManagers.basic(self._login),
@@ -115,4 +117,18 @@ class Neo4jTarget:
         return self._options.user, self._options.password.reveal()
 
 
-KIND: TargetKind[Neo4jOptions] = TargetKind("neo4j", Neo4jOptions, Neo4jTarget)
+def _address(url: str) -> Address:
+    address = read_address(url, _SCHEMES)
+    if "@" in address.path:
+        raise ValueError("a password's special characters must be percent-encoded")
+    return address
+
+
+def _complaints(options: Neo4jOptions) -> Iterator[str]:
+    try:
+        _address(options.url)
+    except ValueError:
+        yield "url: is no Neo4j address; write bolt://host:port or neo4j://host:port"
+
+
+KIND: TargetKind[Neo4jOptions] = TargetKind("neo4j", Neo4jOptions, Neo4jTarget, _complaints)

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -31,7 +31,12 @@ _POOL_SIZE = 2
 _TCP_USER_TIMEOUT_MS = 10_000
 _RETRYABLE = re.compile("55P03|40P01|40001|57P0[123]|08...|53300")
 _RACING_GRANT = "tuple concurrently updated"
-_QUOTED = re.compile(r'"[^"]*"')
+# From the first quote to the last: a value may hold quotes.
+_QUOTED = re.compile(r'".*"', re.DOTALL)
+# Raised by functions and foreign servers (P0, HV, 38, 39), or quoting bytes of a value (22021, 22P05).
+_QUOTES_ROWS = re.compile("(P0|HV|38|39)...|22021|22P05")
+_PORTS = re.compile(r"[0-9,]*")
+_LAST_PORT = 65535
 
 
 class PostgresError(TargetError):
@@ -130,8 +135,6 @@ class PostgresTarget:
         """What an error of psycopg means, without values of rows and without the address's secrets."""
         sqlstate = error.sqlstate or ""
         text = error.diag.message_primary or str(error).strip() or type(error).__name__
-        if sqlstate.startswith("22"):
-            text = _QUOTED.sub('"…"', text)  # data exceptions quote the value
         unreachable = isinstance(error, psycopg.OperationalError) and not sqlstate
         retryable = unreachable or bool(_RETRYABLE.fullmatch(sqlstate)) or _RACING_GRANT in text
         if unreachable:
@@ -139,9 +142,8 @@ class PostgresTarget:
                 f"{self.place} does not answer: {text}; check that it runs and that address and login are right.",
                 retryable=True,
             )
-        return PostgresError(
-            f"{self.place} says {sqlstate or 'an error'}: {text}", sqlstate=sqlstate, retryable=retryable
-        )
+        said = f"{self.place} says {sqlstate or 'an error'}{_spoken(error, text)}"
+        return PostgresError(said, sqlstate=sqlstate, retryable=retryable)
 
     async def close(self) -> None:
         """Lets go of every connection that waits for its next use."""
@@ -185,12 +187,45 @@ class PostgresTarget:
 
     def _parameters(self) -> dict[str, str | int | None]:
         try:
-            return dict(conninfo_to_dict(self._options.url.reveal()))
+            parameters = dict(conninfo_to_dict(self._options.url.reveal()))
         except psycopg.ProgrammingError:
-            raise PostgresError(
-                f"The url of target {self.name} is no PostgreSQL address; write "
-                "postgresql://user:password@host:port/database, with special characters percent-encoded."
-            ) from None
+            raise self._no_address() from None
+        if _misread(parameters):
+            raise self._no_address()
+        return parameters
+
+    def _no_address(self) -> PostgresError:
+        return PostgresError(
+            f"The url of target {self.name} is no PostgreSQL address; write "
+            "postgresql://user:password@host:port/database, with special characters percent-encoded."
+        )
+
+
+def _misread(parameters: Mapping[str, str | int | None]) -> bool:
+    """Whether a password with a bare `@`, `/`, `?` or `#` has been read as part of host, port or database."""
+    host, port, database = (str(parameters.get(name) or "") for name in ("host", "port", "dbname"))
+    odd_host = any("/" in one and not one.startswith("/") for one in host.split(","))
+    return odd_host or "@" in host + database or "/" in database or not _PORTS.fullmatch(port)
+
+
+def _spoken(error: psycopg.Error, text: str) -> str:
+    """The part of the server's words that quotes no row, with what leads to it."""
+    sqlstate = error.sqlstate or ""
+    if isinstance(error, psycopg.DataError) and not sqlstate:
+        return f": {type(error).__name__}"  # psycopg's own: quotes what it cannot read
+    # RAISE writes any text under any SQLSTATE.
+    raised = error.diag.source_function == "exec_stmt_raise"
+    if raised or _QUOTES_ROWS.fullmatch(sqlstate) or (sqlstate and not _is_known(sqlstate)):
+        return " (the server's log has its text, which may quote rows)"
+    return ": " + (_QUOTED.sub('"…"', text) if sqlstate.startswith("22") else text)
+
+
+def _is_known(sqlstate: str) -> bool:
+    try:
+        psycopg.errors.lookup(sqlstate)
+    except KeyError:
+        return False
+    return True
 
 
 async def _close(connection: Connection) -> None:
@@ -203,4 +238,17 @@ async def _close(connection: Connection) -> None:
         await connection.close()
 
 
-KIND: TargetKind[PostgresOptions] = TargetKind("postgres", PostgresOptions, PostgresTarget)
+def _complaints(options: PostgresOptions) -> Iterator[str]:
+    try:
+        parameters = conninfo_to_dict(options.url.reveal())
+    except psycopg.ProgrammingError:
+        parameters = {}
+    ports = [port for port in str(parameters.get("port", "")).split(",") if port]
+    if not parameters or _misread(parameters) or any(not 0 < int(port) <= _LAST_PORT for port in ports):
+        yield (
+            "url: is no PostgreSQL address; write postgresql://user:password@host:port/database, "
+            "with special characters percent-encoded"
+        )
+
+
+KIND: TargetKind[PostgresOptions] = TargetKind("postgres", PostgresOptions, PostgresTarget, _complaints)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import redis.asyncio
 from redis import exceptions
@@ -13,9 +12,11 @@ from redis.backoff import NoBackoff
 from watchdog.model.time import SECOND, in_seconds
 from watchdog.ports.errors import FencedError, TargetError
 from watchdog.ports.kinds import Duration, Secret, TargetKind
+from watchdog.targets.addresses import Address, read_address
 
 _TIMEOUT = Duration(3 * SECOND)
 _CONNECTIONS = 4
+_SCHEMES = frozenset({"redis", "rediss"})
 
 # Fence and effect in one script, which Redis runs alone: a holder of an older epoch deletes nothing.
 _FENCED_UNLINK = """
@@ -55,10 +56,10 @@ class RedisTarget:
     def place(self) -> str:
         """The target's name and address as errors show them, without user and password."""
         try:
-            parts = urlsplit(self._options.url.reveal())
-            return f"{self.name} ({parts.hostname}:{parts.port or 6379}/{parts.path.strip('/') or 0})"
+            address = _address(self._options.url.reveal())
         except ValueError:
             return self.name
+        return f"{self.name} ({address.host}:{address.port or 6379}/{address.path or 0})"
 
     def client(self) -> redis.asyncio.Redis:
         """The client; answers are bytes. It raises redis-py's own errors; `translated` makes them ours.
@@ -113,6 +114,7 @@ class RedisTarget:
     def _open(self, url: str) -> redis.asyncio.Redis:
         seconds = in_seconds(self._options.timeout)
         try:
+            _address(url)
             return redis.asyncio.Redis.from_url(
                 url,
                 socket_timeout=seconds,
@@ -124,8 +126,16 @@ class RedisTarget:
             )
         except ValueError:
             raise TargetError(
-                f"The url of target {self.name} is no Redis address; write redis://user:password@host:port/db."
+                f"The url of target {self.name} is no Redis address; write redis://user:password@host:port/db, "
+                "with special characters percent-encoded."
             ) from None
+
+
+def _address(url: str) -> Address:
+    address = read_address(url, _SCHEMES)
+    if address.path and not address.path.isdecimal():
+        raise ValueError("a database of Redis is a number")
+    return address
 
 
 def _words(error: exceptions.RedisError) -> str:
@@ -133,4 +143,14 @@ def _words(error: exceptions.RedisError) -> str:
     return " ".join(str(error).split()[:12])
 
 
-KIND: TargetKind[RedisOptions] = TargetKind("redis", RedisOptions, RedisTarget)
+def _complaints(options: RedisOptions) -> Iterator[str]:
+    try:
+        _address(options.url.reveal())
+    except ValueError:
+        yield (
+            "url: is no Redis address; write redis://user:password@host:port/db, "
+            "with special characters percent-encoded"
+        )
+
+
+KIND: TargetKind[RedisOptions] = TargetKind("redis", RedisOptions, RedisTarget, _complaints)

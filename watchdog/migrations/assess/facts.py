@@ -37,9 +37,12 @@ class Relation:
     Attributes:
         rows: Estimated; below zero when it was never analyzed.
         size: Bytes without indexes, all partitions together.
-        partitions: Tables below it, at any depth.
+        partitions: Tables below it, at any depth, whether partitions or children.
+        parent: The table that it is a partition of.
+        default: Its default partition.
         publications: Names of those that publish it.
         views: Views that read it, each with the columns that it reads.
+        unvalidated: NOT VALID checks, each with the columns that it says are not null.
     """
 
     rows: float
@@ -50,7 +53,9 @@ class Relation:
     columns: Mapping[str, Column] = field(default_factory=dict)
     publications: tuple[str, ...] = ()
     views: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    constraints: frozenset[str] = frozenset()
+    unvalidated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parent: Table | None = None
+    default: Table | None = None
 
 
 @dataclass(frozen=True)

@@ -156,9 +156,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "CREATE OR REPLACE VIEW": _kind("CREATE VIEW; Explicit Locking"),
         "DROP VIEW": _kind("DROP VIEW; Explicit Locking"),
         "REFRESH MATERIALIZED VIEW": _kind("REFRESH MATERIALIZED VIEW", work=Work.REWRITE),
-        "REFRESH MATERIALIZED VIEW CONCURRENTLY": _kind(
-            "REFRESH MATERIALIZED VIEW", LockMode.EXCLUSIVE, Work.REWRITE
-        ),
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY": _kind("REFRESH MATERIALIZED VIEW", LockMode.EXCLUSIVE, Work.REWRITE),
         "PUBLICATION … TABLE": _kind("CREATE PUBLICATION; Explicit Locking", _SUE),
         "ALTER SEQUENCE": _kind("ALTER SEQUENCE", _SRE),
         "ALTER DOMAIN ADD CONSTRAINT": _kind("ALTER DOMAIN", LockMode.SHARE, Work.SCAN),

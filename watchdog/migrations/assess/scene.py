@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from watchdog.migrations.assess.facts import Column, Facts, Relation
 from watchdog.migrations.assess.locks import KINDS, LockMode, Work
@@ -13,6 +13,31 @@ from watchdog.migrations.sql import Table
 
 # Until here nobody feels it; from there on requests time out; and there is an outage.
 _FELT, _LONG, _OUTAGE = 0.1, 1.0, 60.0
+# These leave partitions and children alone.
+_ALONE: Final = frozenset(
+    {
+        "RENAME",
+        "SET SCHEMA",
+        "OWNER TO",
+        "SET (storage parameter)",
+        "SET TABLESPACE",
+        "SET LOGGED or UNLOGGED",
+        "REPLICA IDENTITY",
+        "ROW LEVEL SECURITY",
+        "INHERIT",
+        "COMMENT",
+        "CREATE RULE",
+        "CREATE POLICY",
+        "CREATE STATISTICS",
+        "ATTACH PARTITION",
+        "DETACH PARTITION",
+        "DETACH PARTITION CONCURRENTLY",
+        "PARTITION OF",
+        "INHERITS",
+        "REFERENCES",
+        "CREATE INDEX CONCURRENTLY",
+    }
+)
 
 
 @dataclass
@@ -81,6 +106,12 @@ class Scene:
         relation = self.relation(table)
         return self.is_fresh(table) or (relation is not None and relation.size == 0)
 
+    def default_lock(self, table: Table) -> tuple[Lock, ...]:
+        """The lock on a default partition, which is read or must not change when partitions come and go."""
+        relation = self.relation(table)
+        default = relation.default if relation else None
+        return (Lock(".".join(default), LockMode.ACCESS_EXCLUSIVE),) if default else ()
+
     def seconds(self, work: Work, table: Table) -> float | None:
         """How long work on a table is estimated to take; None when its size is not known."""
         if work is Work.NONE or self.is_fresh(table):
@@ -105,7 +136,7 @@ class Scene:
         """The locks of a kind of statement on a table, and on every partition of it."""
         mode = KINDS[kind].mode
         relation = self.relation(table)
-        below = relation.partitions if relation else ()
+        below = relation.partitions if relation and kind not in _ALONE else ()
         return (*(Lock(".".join(each), mode) for each in (table, *below)), *others)
 
     def change(  # noqa: PLR0913  # every argument is one field of the finding
@@ -164,4 +195,3 @@ class Scene:
         if self.is_empty(table):
             return {"undo": Undo.EXACTLY}
         return {"destroys": what, "undo": Undo.ARCHIVE}
-

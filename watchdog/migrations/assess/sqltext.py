@@ -38,6 +38,39 @@ def sql(node: Any) -> str:
     return f"{postgast.deparse(holder)};"
 
 
+def in_batches(table: Table, column: str, value: str) -> str:
+    """Fills a column a few rows at a time; the placeholders are for a person."""
+    return (
+        "-- in batches, each in a transaction of its own:\n"
+        f"UPDATE {said(table)} SET {column} = {value} WHERE <key> BETWEEN <from> AND <to>;"  # noqa: S608  # shown, not run
+    )
+
+
+def deleted_in_batches(table: Table) -> str:
+    """Deletes a few rows at a time; the placeholders are for a person."""
+    return (
+        "-- archived, and in batches, each in a transaction of its own:\n"
+        f"DELETE FROM {said(table)} WHERE <key> BETWEEN <from> AND <to>;"  # noqa: S608  # shown, not run
+    )
+
+
+def not_null_columns(expression: Any) -> tuple[str, ...]:
+    """The columns that a condition says are not null."""
+    node = postgast.unwrap_node(expression)
+    if isinstance(node, tree.BoolExpr) and node.boolop == tree.AND_EXPR:
+        return tuple(name for each in node.args for name in not_null_columns(each))
+    if isinstance(node, tree.NullTest) and node.nulltesttype == tree.IS_NOT_NULL:
+        inner = postgast.unwrap_node(node.arg)
+        return strings(inner.fields)[-1:] if isinstance(inner, tree.ColumnRef) else ()
+    return ()
+
+
+def condition(text: str) -> Any:
+    """A condition out of PostgreSQL's own writing."""
+    [statement] = postgast.parse(f"SELECT {text}").stmts
+    return statement.stmt.select_stmt.target_list[0].res_target.val
+
+
 def copy(node: Any) -> Any:
     """A tree to change."""
     other = type(node)()

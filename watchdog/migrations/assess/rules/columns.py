@@ -6,7 +6,7 @@ from typing import Any, Final
 from watchdog.migrations.assess import defaults, typenames
 from watchdog.migrations.assess.locks import LockMode, Work
 from watchdog.migrations.assess.scene import Scene
-from watchdog.migrations.assess.sqltext import copy, definition, quoted, said, sql, with_command
+from watchdog.migrations.assess.sqltext import copy, definition, in_batches, quoted, said, sql, with_command
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity, Undo
 from watchdog.migrations.sql import Table, tree
 
@@ -64,7 +64,7 @@ def _writes_rows(scene: Scene, column: Any, constraints: dict[int, Any]) -> str:
 def _backfill(scene: Scene, table: Table, command: Any, constraints: dict[int, Any]) -> str:
     """The column first, its default then, the rows in batches."""
     column = definition(command)
-    name, here = quoted(column.colname), said(table)
+    name = quoted(column.colname)
     given = constraints.get(tree.CONSTR_DEFAULT)
     if given is None:
         return ""
@@ -77,8 +77,7 @@ def _backfill(scene: Scene, table: Table, command: Any, constraints: dict[int, A
         (
             with_command(scene.statement.node, bare),
             with_command(scene.statement.node, later),
-            f"-- in batches, each in a transaction of its own:\n"
-            f"UPDATE {here} SET {name} = {value} WHERE {name} IS NULL AND <key> BETWEEN <from> AND <to>;",
+            in_batches(table, name, value),
         )
     )
 
@@ -145,7 +144,8 @@ def drop_column(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
         others=[Lock(".".join(each), LockMode.ACCESS_EXCLUSIVE) for each in sorted(to)],
         safe=""
         if empty
-        else f"ALTER TABLE {here} ALTER COLUMN {name} DROP NOT NULL;\n-- drop it in a later release, archived, when no code names it",
+        else f"ALTER TABLE {here} ALTER COLUMN {name} DROP NOT NULL;\n"
+        "-- drop it in a later release, archived, when no code names it",
         **scene.loss(table, f"column {name} of {here}"),
     )
 
@@ -192,7 +192,7 @@ def change_type(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
     plain = not column.HasField("raw_default") or typenames.is_plain_cast(
         command.name, column.raw_default, column.type_name
     )
-    shown = sql(_cast(column.type_name)).removeprefix("SELECT NULL::").rstrip(";")
+    shown = sql(_cast(column.type_name)).removeprefix("SELECT NULL::").removeprefix("pg_catalog.").rstrip(";")
     if old and plain and typenames.work(old, new, utc=scene.facts.utc) is Work.NONE:
         yield scene.change(
             "change-type", "ALTER COLUMN TYPE", table,
@@ -207,11 +207,8 @@ def change_type(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
         "ALTER COLUMN TYPE",
         table,
         f"column {name} of {here} becomes {shown}: "
-        + (
-            "the table is rewritten unless the column is text or varchar now; --database tells"
-            if unsure
-            else "the whole table and its indexes are rewritten under the lock"
-        ),
+        + "the whole table and its indexes are rewritten under the lock"
+        + (", unless the old type holds the same bytes; --database tells" if old is None and plain else ""),
         severity=Severity.MEDIUM if unsure and not scene.is_fresh(table) else None,
         safe=_new_column(table, command.name, shown),
         **({"undo": Undo.ARCHIVE} if unsure and not scene.is_fresh(table) else loss),
@@ -229,8 +226,7 @@ def _new_column(table: Table, name: str, type_text: str) -> str:
     here, old, new = said(table), quoted(name), quoted(f"{name}_new")
     return (
         f"ALTER TABLE {here} ADD COLUMN {new} {type_text};\n"
-        f"-- a trigger keeps {new} equal to {old}; then in batches, each in a transaction of its own:\n"
-        f"UPDATE {here} SET {new} = {old} WHERE {new} IS NULL AND <key> BETWEEN <from> AND <to>;\n"
+        f"-- a trigger keeps {new} equal to {old}\n{in_batches(table, new, old)}\n"
         "-- switch the code over; drop the old column in a later release"
     )
 

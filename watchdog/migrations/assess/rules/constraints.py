@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from watchdog.migrations.assess.locks import KINDS, LockMode, Work
 from watchdog.migrations.assess.scene import Scene
-from watchdog.migrations.assess.sqltext import copy, definition, quoted, said, strings, with_command
+from watchdog.migrations.assess.sqltext import copy, definition, not_null_columns, quoted, said, strings, with_command
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.sql import Table, tree
 
 _KEYS: Final = frozenset({tree.CONSTR_UNIQUE, tree.CONSTR_PRIMARY})
 
@@ -36,7 +36,7 @@ def _name(table: Table, constraint: Any, suffix: str) -> str:
 def _check(scene: Scene, table: Table, command: Any, constraint: Any) -> Iterator[Finding]:
     not_null = constraint.contype == tree.CONSTR_NOTNULL
     kind = "ADD NOT NULL" if not_null else "ADD CHECK"
-    columns = strings(constraint.keys) if not_null else _proves(constraint.raw_expr)
+    columns = strings(constraint.keys) if not_null else not_null_columns(constraint.raw_expr)
     name, here = _name(table, constraint, "not_null" if not_null else "check"), said(table)
     if not constraint.skip_validation:
         scene.known.proven.update((table, each) for each in columns)
@@ -60,17 +60,6 @@ def _check(scene: Scene, table: Table, command: Any, constraint: Any) -> Iterato
             category=Category.DATA,
             table=table,
         )
-
-
-def _proves(expression: Any) -> tuple[str, ...]:
-    """The columns that a CHECK says are not null."""
-    node = postgast.unwrap_node(expression)
-    if isinstance(node, tree.BoolExpr) and node.boolop == tree.AND_EXPR:
-        return tuple(name for each in node.args for name in _proves(each))
-    if isinstance(node, tree.NullTest) and node.nulltesttype == tree.IS_NOT_NULL:
-        inner = postgast.unwrap_node(node.arg)
-        return strings(inner.fields)[-1:] if isinstance(inner, tree.ColumnRef) else ()
-    return ()
 
 
 def _not_valid(scene: Scene, table: Table, command: Any, constraint: Any, name: str) -> str:
@@ -113,7 +102,9 @@ def _foreign_key(scene: Scene, table: Table, command: Any, constraint: Any) -> I
         )
     relation = scene.relation(table)
     if relation and relation.partitioned and constraint.skip_validation and 0 < scene.facts.version < 18:
-        message = f"{here} is partitioned: PostgreSQL {scene.facts.version} refuses NOT VALID foreign keys there (42809)"
+        message = (
+            f"{here} is partitioned: PostgreSQL {scene.facts.version} refuses NOT VALID foreign keys there (42809)"
+        )
         yield scene.note("partitioned", Severity.HIGH, message, category=Category.RELATIONSHIP, table=table)
     if constraint.fk_del_action == "c":
         message = f"deleting a row of {said(to)} deletes its rows of {here} from now on, without asking"
@@ -155,8 +146,10 @@ def _not_null(scene: Scene, table: Table, name: str) -> bool:
 
 def validate(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
     """Reads every row, and lets everybody work on."""
-    scene.known.proven.update((table, each) for each in scene.known.unvalidated.get((table, command.name), ()))
-    real = scene.real(table)
+    real, relation = scene.real(table), scene.relation(table)
+    there = relation.unvalidated.get(command.name, ()) if relation else ()
+    said_here = scene.known.unvalidated.get((table, command.name), there)
+    scene.known.proven.update((table, each) for each in said_here)
     to = {each.to for each in scene.facts.foreign_keys if (each.source, each.name) == (real, command.name)}
     yield scene.change(
         "validate-constraint",

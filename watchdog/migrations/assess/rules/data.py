@@ -5,11 +5,9 @@ from typing import Any
 
 from watchdog.migrations.assess.locks import Work
 from watchdog.migrations.assess.scene import Scene
-from watchdog.migrations.assess.sqltext import quoted, said
+from watchdog.migrations.assess.sqltext import deleted_in_batches, in_batches, quoted, said
 from watchdog.migrations.assess.values import Category, Finding, Severity
 from watchdog.migrations.sql import Table, postgast, tree
-
-_BATCH = "<key> BETWEEN <from> AND <to>;  -- in batches, each in a transaction of its own"
 
 
 def update(scene: Scene, node: Any) -> Iterator[Finding]:
@@ -30,7 +28,7 @@ def update(scene: Scene, node: Any) -> Iterator[Finding]:
         ),
         category=Category.DATA,
         severity=_severity(scene, table, Work.UPDATE) if whole else _some(scene, table),
-        safe=f"UPDATE {here} SET {columns} = … WHERE {_BATCH}" if whole and not scene.is_empty(table) else "",
+        safe=in_batches(table, columns, "…") if whole and not scene.is_empty(table) else "",
         **scene.loss(table, f"earlier values of {columns} in {here}"),
     )
 
@@ -46,10 +44,12 @@ def delete(scene: Scene, node: Any) -> Iterator[Finding]:
         "delete-all" if whole else "delete",
         "DELETE",
         table,
-        f"every row of {here} is deleted; its space stays taken until VACUUM" if whole else f"rows of {here} are deleted",
+        f"every row of {here} is deleted; its space stays taken until VACUUM"
+        if whole
+        else f"rows of {here} are deleted",
         category=Category.DATA,
         severity=severity,
-        safe=f"DELETE FROM {here} WHERE {_BATCH}" if whole and not scene.is_empty(table) else "",
+        safe=deleted_in_batches(table) if whole and not scene.is_empty(table) else "",
         **scene.loss(table, f"{'every row' if whole else 'the deleted rows'} of {here}"),
     )
     sources = {each.source for each in scene.facts.foreign_keys if each.to == scene.real(table)}

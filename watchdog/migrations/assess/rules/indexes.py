@@ -31,7 +31,7 @@ def create_index(scene: Scene, node: Any) -> Iterator[Finding]:
             yield scene.note("partitioned", Severity.HIGH, message, category=Category.INDEX, table=table, safe=safe)
     else:
         partitioned = bool(relation and relation.partitioned)
-        only = partitioned and not node.relation.inh
+        only = not node.relation.inh
         yield scene.change(
             "create-index",
             "CREATE INDEX",
@@ -63,7 +63,9 @@ def _by_partition(node: Any, table: Table) -> str:
     index = quoted(node.idxname or f"{table[1]}_idx")
     only.idxname = node.idxname or f"{table[1]}_idx"
     each.idxname = f"{table[1]}_partition_idx"
-    return f"{sql(only)}\n{sql(each)}  -- for each partition\nALTER INDEX {index} ATTACH PARTITION {quoted(each.idxname)};"
+    return (
+        f"{sql(only)}\n{sql(each)}  -- for each partition\nALTER INDEX {index} ATTACH PARTITION {quoted(each.idxname)};"
+    )
 
 
 def drop_index(scene: Scene, node: Any, index: Table) -> Iterator[Finding]:
@@ -150,4 +152,3 @@ def refresh(scene: Scene, node: Any) -> Iterator[Finding]:
     safe = "" if node.concurrent else f"REFRESH MATERIALIZED VIEW CONCURRENTLY {said(view)};  -- needs a unique index"
     severity = Severity.LOW if node.concurrent else None
     yield scene.change("refresh", kind, view, message, category=Category.DATA, severity=severity, safe=safe)
-

@@ -154,9 +154,13 @@ def sequence(scene: Scene, node: Any) -> Iterator[Finding]:
     """ALTER SEQUENCE."""
     name = scene.table(node.sequence)
     options = {postgast.unwrap_node(each).defname for each in node.options}
-    lost = {"destroys": f"the position of {said(name)}", "undo": Undo.ARCHIVE} if "restart" in options else {}
+    lost: dict[str, Any] = {}
+    if "restart" in options:
+        lost = {"destroys": f"the position of {said(name)}", "undo": Undo.ARCHIVE}
     severity = Severity.MEDIUM if lost else Severity.LOW
-    yield scene.change("alter-sequence", "ALTER SEQUENCE", name, f"sequence {said(name)} changes", severity=severity, **lost)
+    yield scene.change(
+        "alter-sequence", "ALTER SEQUENCE", name, f"sequence {said(name)} changes", severity=severity, **lost
+    )
 
 
 def hidden(what: str) -> Callable[[Scene, Any], Iterator[Finding]]:
@@ -186,4 +190,3 @@ def quiet(rule: str, message: str) -> Callable[[Scene, Any], Iterator[Finding]]:
         yield scene.note(rule, Severity.INFO, message)
 
     return look
-

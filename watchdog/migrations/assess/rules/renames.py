@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from watchdog.migrations.assess.scene import Scene
-from watchdog.migrations.assess.sqltext import quoted, said
+from watchdog.migrations.assess.sqltext import in_batches, quoted, said
 from watchdog.migrations.assess.values import Category, Finding, Severity
 from watchdog.migrations.sql import Table, tree
 
@@ -41,8 +41,7 @@ def _column(scene: Scene, node: Any, table: Table) -> Finding:
         safe=""
         if scene.is_fresh(table)
         else f"ALTER TABLE {here} ADD COLUMN {new} <type of {old}>;\n"
-        f"-- a trigger keeps both equal; then in batches, each in a transaction of its own:\n"
-        f"UPDATE {here} SET {new} = {old} WHERE {new} IS DISTINCT FROM {old} AND <key> BETWEEN <from> AND <to>;\n"
+        f"-- a trigger keeps both equal\n{in_batches(table, new, old)}\n"
         f"-- switch the code over; drop {old} in a later release",
     )
 
@@ -59,7 +58,7 @@ def _table(scene: Scene, node: Any, table: Table) -> Finding:
         safe=""
         if scene.is_fresh(table)
         else f"ALTER TABLE {here} RENAME TO {quoted(node.newname)};\n"
-        f"CREATE VIEW {here} AS SELECT * FROM {said(new)};  -- in the same transaction; old code reads and writes it",
+        f"CREATE VIEW {here} AS TABLE {said(new)};  -- in the same transaction; old code reads and writes it",
     )
     scene.known.rename(table, new)
     return found
@@ -85,7 +84,9 @@ def move(scene: Scene, node: Any) -> Iterator[Finding]:
         table,
         f"{said(table)} is now {said(new)}: old code that finds it in the old schema fails with 42P01",
         severity=Severity.INFO if scene.is_fresh(table) else Severity.HIGH,
-        safe="" if scene.is_fresh(table) else f"{scene.statement.text};\nCREATE VIEW {said(table)} AS TABLE {said(new)};",
+        safe=""
+        if scene.is_fresh(table)
+        else f"{scene.statement.text};\nCREATE VIEW {said(table)} AS TABLE {said(new)};",
     )
     scene.known.rename(table, new)
 

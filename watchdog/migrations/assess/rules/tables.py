@@ -5,7 +5,7 @@ from typing import Any
 
 from watchdog.migrations.assess.locks import LockMode, Work
 from watchdog.migrations.assess.scene import Scene
-from watchdog.migrations.assess.sqltext import definition, quoted, said
+from watchdog.migrations.assess.sqltext import definition, deleted_in_batches, quoted, said
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity, Undo
 from watchdog.migrations.sql import Table, postgast, tree
 
@@ -23,7 +23,8 @@ def create_table(scene: Scene, node: Any) -> Iterator[Finding]:
             "create-partition" if partition else "create-child",
             kind,
             parent,
-            f"{said(table)} comes below {said(parent)}"
+            others=scene.default_lock(parent) if partition else (),
+            message=f"{said(table)} comes below {said(parent)}"
             + ("; a default partition is read for rows that belong into it" if partition else ""),
             safe=f"CREATE TABLE {said(table)} (LIKE {said(parent)} INCLUDING ALL);\n"
             f"ALTER TABLE {said(parent)} ATTACH PARTITION {said(table)} FOR VALUES …;"
@@ -68,6 +69,9 @@ def drop_table(scene: Scene, table: Table, *, cascade: bool) -> Iterator[Finding
     """Gone in an instant, and the data with it."""
     real, here, empty = scene.real(table), said(table), scene.is_empty(table)
     to = {each.to for each in scene.facts.foreign_keys if each.source == real} - {real}
+    relation = scene.relation(table)
+    parent = relation.parent if relation else None
+    above = (Lock(".".join(parent), LockMode.ACCESS_EXCLUSIVE), *scene.default_lock(parent)) if parent else ()
     from_ = {each.source for each in scene.facts.foreign_keys if each.to == real} - {real} if cascade else set()
     yield scene.change(
         "drop-table",
@@ -76,7 +80,7 @@ def drop_table(scene: Scene, table: Table, *, cascade: bool) -> Iterator[Finding
         f"table {here} is dropped with its rows; old code that uses it fails with 42P01",
         category=Category.DATA,
         severity=Severity.INFO if scene.is_fresh(table) else Severity.LOW if empty else Severity.CRITICAL,
-        others=[Lock(".".join(each), LockMode.ACCESS_EXCLUSIVE) for each in sorted(to | from_)],
+        others=[*(Lock(".".join(each), LockMode.ACCESS_EXCLUSIVE) for each in sorted(to | from_)), *above],
         safe=""
         if empty
         else f"ALTER TABLE {here} RENAME TO {quoted(f'{table[1]}_dropped')};\n"
@@ -102,7 +106,7 @@ def truncate(scene: Scene, node: Any) -> Iterator[Finding]:
             category=Category.DATA,
             severity=Severity.INFO if scene.is_fresh(table) else Severity.LOW if empty else Severity.CRITICAL,
             others=[Lock(".".join(each), LockMode.ACCESS_EXCLUSIVE) for each in sorted(also)],
-            safe="" if empty else f"DELETE FROM {here} WHERE <key> BETWEEN <from> AND <to>;  -- archived, in batches",
+            safe="" if empty else deleted_in_batches(table),
             **scene.loss(table, f"every row of {here}"),
         )
     if cascade:
@@ -121,7 +125,7 @@ def _pointing_at(tables: set[Table], scene: Scene) -> set[Table]:
     return found
 
 
-def move_table(scene: Scene, table: Table, command: Any, kind: str, what: str) -> Iterator[Finding]:
+def move_table(scene: Scene, table: Table, _command: Any, kind: str, what: str) -> Iterator[Finding]:
     """The whole table is written again."""
     here = said(table)
     yield scene.change(kind.lower().replace(" ", "-"), kind, table, f"{here} is written again, whole: {what}")
@@ -140,7 +144,7 @@ def attach(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
         "says that every row fits",
         work=Work.NONE,
         severity=scene.severity(LockMode.ACCESS_EXCLUSIVE, Work.SCAN, child),
-        others=[Lock(".".join(child), LockMode.ACCESS_EXCLUSIVE)],
+        others=[Lock(".".join(child), LockMode.ACCESS_EXCLUSIVE), *scene.default_lock(table)],
         safe=""
         if scene.is_fresh(child)
         else f"ALTER TABLE {below} ADD CONSTRAINT {check} CHECK (<the partition's bounds>) NOT VALID;\n"
@@ -160,7 +164,7 @@ def detach(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
         f"rows of {said(child)} are no longer found in {said(table)}",
         category=Category.DATA,
         severity=Severity.MEDIUM,
-        others=[Lock(".".join(child), LockMode.ACCESS_EXCLUSIVE)],
+        others=[Lock(".".join(child), LockMode.ACCESS_EXCLUSIVE), *scene.default_lock(table)],
         safe=""
         if part.concurrent
         else f"ALTER TABLE {said(table)} DETACH PARTITION {said(child)} CONCURRENTLY;  -- outside a transaction",
@@ -175,4 +179,3 @@ def lock_table(scene: Scene, node: Any) -> Iterator[Finding]:
         severity = Severity.HIGH if mode.blocks_writes and not scene.is_fresh(table) else Severity.INFO
         message = f"{said(table)} stays locked until this transaction ends"
         yield scene.note("lock-table", severity, message, table=table, locks=(Lock(".".join(table), mode),))
-

@@ -1,0 +1,1 @@
+"""Real migrations, applied and taken back: does everything return?"""

@@ -1,0 +1,202 @@
+"""Takes an applied migration back from its manifest alone, in one transaction that is checked before it commits."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import cattrs
+import psycopg
+from psycopg.types.json import Jsonb
+
+from watchdog.migrations.apply import Manifest, RefusedError, connected, sequence_positions, take_indexes_back
+from watchdog.migrations.catalog import catalog
+from watchdog.migrations.images import (
+    archive_live,
+    counts,
+    image,
+    key_is_unique,
+    merge,
+    not_restored,
+    qualified,
+    quarantine_new,
+    refill,
+    refill_one_by_one,
+)
+from watchdog.migrations.orphans import settle_orphans
+from watchdog.migrations.shape import Connection
+from watchdog.migrations.undo import TablePlan
+from watchdog.ports.errors import WatchdogError
+
+
+@dataclass
+class Report:
+    """What a rollback did, in rows.
+
+    Attributes:
+        earlier: Rows put back as they were.
+        changed: Earlier rows that users changed since; their values stay.
+        deleted: Earlier rows that users deleted since; they stay deleted.
+        later: Rows written since that stay live.
+        quarantined: Rows that do not fit the old schema, in `watchdog.migration_quarantine`.
+        kept_columns: Tables in schema `watchdog` that hold the values of columns that were taken away.
+    """
+
+    run: int
+    earlier: int = 0
+    changed: int = 0
+    deleted: int = 0
+    later: int = 0
+    quarantined: int = 0
+    kept_columns: list[str] = field(default_factory=list)
+
+
+async def rollback(url: str, run: int) -> Report:
+    """Takes a run back.
+
+    Raises:
+        RefusedError: It would not restore schema and rows; nothing was changed.
+        WatchdogError: There is no such run, or it failed; nothing was changed.
+    """
+    async with connected(url) as production:
+        try:
+            async with production.transaction():
+                await production.execute("SELECT set_config('lock_timeout', '5s', true)")
+                return await _take_back(production, run)
+        except psycopg.Error as error:
+            raise WatchdogError(f"Run {run} was not rolled back, nothing was changed: {str(error).strip()}") from error
+
+
+async def _take_back(production: Connection, run: int) -> Report:
+    state, manifest = await _manifest(production, run)
+    report = Report(run)
+    if state == "applying":
+        row = await (
+            await production.execute(
+                "SELECT pg_try_advisory_xact_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,)
+            )
+        ).fetchone()
+        if not (row and row[0]):
+            raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
+        await take_indexes_back(production, manifest)
+        await _finish(production, run, report)
+        return report
+    plan = manifest.plan
+    positions = await sequence_positions(production)
+    await production.execute(
+        "SELECT set_config('check_function_bodies', 'off', true), set_config('row_security', 'off', true)"
+    )
+    for statement in plan.renames:
+        await production.execute(statement.encode())
+    for table in plan.tables:
+        if table.kind != "gone":
+            await production.execute(f"LOCK TABLE ONLY {qualified(table.name)} IN ACCESS EXCLUSIVE MODE".encode())
+    for index, table in enumerate(plan.tables):
+        await _read_live(production, run, index, table, report)
+    for statement in (*plan.drops, *plan.makes):
+        await production.execute(statement.encode())
+    await _positions(production, manifest, positions)
+    for index, table in enumerate(plan.tables):
+        await _earlier(production, run, index, table, report)
+    for statement in plan.constrains:
+        await production.execute(statement.encode())
+    for index, table in enumerate(plan.tables):
+        if table.kind == "rebuilt":
+            await _since(production, run, index, table)
+    orphans = await settle_orphans(production, run, plan.foreign_keys)
+    for statement in plan.finishes:
+        await production.execute(statement.encode())
+    await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    await _verify(production, run, manifest, orphans)
+    await _finish(production, run, report)
+    return report
+
+
+async def _manifest(production: Connection, run: int) -> tuple[str, Manifest]:
+    there = await (await production.execute("SELECT to_regclass('watchdog.migration_runs') IS NOT NULL")).fetchone()
+    row: Any = None
+    if there and there[0]:
+        row = await (
+            await production.execute(
+                "SELECT state, manifest FROM watchdog.migration_runs WHERE id = %s FOR UPDATE", (run,)
+            )
+        ).fetchone()
+    if row is None:
+        raise WatchdogError(f"There is no run {run} in this database; see `watchdog migration status`.")
+    if row[0] == "rolled back":
+        raise WatchdogError(f"Run {run} is {row[0]}, so there is nothing to take back.")
+    return row[0], cattrs.structure(row[1], Manifest)
+
+
+async def _read_live(production: Connection, run: int, index: int, table: TablePlan, report: Report) -> None:
+    if table.kind == "gone":
+        return
+    await production.execute(archive_live(run, index, table).encode())
+    if table.kind == "rebuilt":
+        by_key = bool(table.key)
+        if by_key:
+            row = await (await production.execute(key_is_unique(run, index, table).encode())).fetchone()
+            by_key = bool(row and row[0])
+        await production.execute(merge(run, index, table, by_key=by_key).encode())
+    elif table.kind == "new":
+        await production.execute(quarantine_new(run, index, table).encode())
+    if table.kind != "new" and table.added:
+        report.kept_columns.append(image(run, index, "live"))
+
+
+async def _earlier(production: Connection, run: int, index: int, table: TablePlan, report: Report) -> None:
+    if table.kind == "gone":
+        cursor = await production.execute(refill(run, index, table, "before").encode())
+        report.earlier += cursor.rowcount
+    elif table.kind == "rebuilt":
+        cursor = await production.execute(refill(run, index, table, where="earlier").encode())
+        report.earlier += cursor.rowcount
+        found: dict[str, int] = dict(await (await production.execute(counts(run, index).encode())).fetchall())
+        report.changed += found.get("changed", 0)
+        report.later += found.get("later", 0)
+        before = await (
+            await production.execute(f"SELECT count(*) FROM {image(run, index, 'before')}".encode())
+        ).fetchone()
+        report.deleted += (before[0] if before else 0) - found.get("earlier", 0) - found.get("changed", 0)
+
+
+async def _since(production: Connection, run: int, index: int, table: TablePlan) -> None:
+    """Puts in what users wrote since: all at once, and if something does not fit, row by row."""
+    for origin in ("changed", "later"):
+        try:
+            async with production.transaction():
+                await production.execute(refill(run, index, table, where=origin).encode())
+        except psycopg.Error:
+            await production.execute(refill_one_by_one(run, index, table, origin).encode())
+
+
+async def _positions(production: Connection, manifest: Manifest, live: dict[str, tuple[int, bool]]) -> None:
+    """Sequences go on where they are, but never behind where they were before the script."""
+    for name, (value, called) in (await sequence_positions(production)).items():
+        candidates = [p for p in (manifest.positions.get(name), live.get(name)) if p is not None]
+        best = max(candidates, default=(value, called))
+        if best != (value, called):
+            await production.execute("SELECT setval(%s::regclass, %s, %s)", (name, best[0], best[1]))
+
+
+async def _verify(production: Connection, run: int, manifest: Manifest, orphans: int) -> None:
+    """The last look before the commit."""
+    await production.execute("SELECT set_config('search_path', '', true)")
+    lines = await catalog(production)
+    if lines != manifest.catalog:
+        changed = sorted(set(lines) ^ set(manifest.catalog))
+        raise RefusedError(tuple(f"the schema would not be as before: {line}" for line in changed[:3]))
+    for index, table in enumerate(manifest.plan.tables):
+        if table.kind in {"gone", "rebuilt"}:
+            row = await (await production.execute(not_restored(run, index, table).encode())).fetchone()
+            if row and row[0] > orphans:
+                raise RefusedError((f"{row[0]} earlier rows of {qualified(table.name)} would not be as before",))
+
+
+async def _finish(production: Connection, run: int, report: Report) -> None:
+    row = await (
+        await production.execute("SELECT count(*) FROM watchdog.migration_quarantine WHERE run = %s", (run,))
+    ).fetchone()
+    report.quarantined = row[0] if row else 0
+    await production.execute(
+        "UPDATE watchdog.migration_runs SET state = 'rolled back', ended_at = clock_timestamp(), report = %s WHERE id = %s",
+        (Jsonb(asdict(report)), run),
+    )
