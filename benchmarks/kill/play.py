@@ -20,7 +20,7 @@ from benchmarks.kill.points import Blocked, Cut, Kill, Scenario
 from benchmarks.kill.result import Result, collect, service_processes
 from benchmarks.kill.rig import Rig, owed, requests
 from benchmarks.kill.wire import Wire
-from watchdog.demo.daemon import DaemonError, DemoDaemon, environment, slack_double
+from watchdog.demo.daemon import GUARD, DaemonError, DemoDaemon, environment, slack_double
 from watchdog.demo.stack import Stack, tail
 from watchdog.journals.sqlite import SqliteJournal
 from watchdog.servers.process import Process
@@ -161,7 +161,7 @@ async def play(rig: Rig, scenario: Scenario) -> Played:
 async def _last(state: Path) -> int:
     journal = await SqliteJournal.open(state / "journal.db")
     try:
-        stored = await journal.read("compliance")
+        stored = await journal.read(GUARD)
         return stored[-1].seq
     finally:
         await journal.close()

@@ -35,7 +35,7 @@ class Referee:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one pair; `kind` is restored, refused, or failed."""
+    """What became of one pair; `kind` is restored, refused, impossible, or failed."""
 
     pair: str
     kind: str
@@ -87,6 +87,10 @@ async def _try(name: str, url: str, scratch: str, up: str, referee: Referee) -> 
         if (await schema(url), await snapshot(url)) != (before, seeded):
             return Outcome(name, "failed", "refused, but something was changed")
         raise
+    except WatchdogError as error:
+        if (await schema(url), await snapshot(url)) != (before, seeded):
+            return Outcome(name, "failed", "it failed, but something was changed")
+        return Outcome(name, "impossible" if await _fails_alone(url, up) else "failed", str(error))
     forward, pre = await schema(url), await snapshot(url)
     await run_script(url, referee.later)
     await users(url)
@@ -104,6 +108,15 @@ async def _try(name: str, url: str, scratch: str, up: str, referee: Referee) -> 
     if wrong := first_difference(forward, await schema(url)):
         return Outcome(name, "failed", f"applied again: {wrong}")
     return _restored(name, report)
+
+
+async def _fails_alone(url: str, up: str) -> bool:
+    """Whether the script fails on the seeded rows also without us."""
+    try:
+        await run_script(url, up)
+    except psycopg.Error:
+        return True
+    return False
 
 
 def _restored(name: str, report: Report) -> Outcome:

@@ -9,10 +9,11 @@ from benchmarks.rollback.pair import Outcome
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Markdown: the sums, then each pair that was not restored with its cause."""
     count = len(outcomes) or 1
-    kinds = {kind: [one for one in outcomes if one.kind == kind] for kind in ("restored", "refused", "failed")}
+    kinds = {kind: [one for one in outcomes if one.kind == kind] for kind in ("restored", "refused", "impossible", "failed")}
     says = {
         "restored": "schema and every earlier row restored",
         "refused": "refused before anything changed",
+        "impossible": "the script itself fails on the seeded rows, with or without us; nothing changed",
         "failed": "failed",
     }
     lines = ["| outcome | pairs | share |", "|---|---:|---:|"]
@@ -23,7 +24,7 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> str:
         f"{len(outcomes)} pairs in {seconds:.0f} s; a pair took {median([o.seconds for o in outcomes] or [0]):.2f} s"
         f" (median). Of the later rows in rebuilt or new tables {live} stayed live, {aside} went to quarantine.",
     ]
-    others = [*kinds["refused"], *kinds["failed"]]
+    others = [*kinds["refused"], *kinds["impossible"], *kinds["failed"]]
     if others:
         lines += ["", "| pair | outcome | cause |", "|---|---|---|"]
         lines += [f"| {o.pair} | {o.kind} | {' '.join(o.cause.split()).replace('|', '/')[:300]} |" for o in others]

@@ -232,8 +232,10 @@ def _no_target() -> Target:
     raise AssertionError("configuration builds nothing")
 
 
-def probe(name: str, options: type[Any], read: type[Any], targets: str, kind: Any) -> ProbeKind[Any, Any]:
-    return ProbeKind(name, options, read, (targets,), kind, build)
+def probe(
+    name: str, options: type[Any], read: type[Any], targets: str, kind: Any, labels: Any = lambda _read: ()
+) -> ProbeKind[Any, Any]:
+    return ProbeKind(name, options, read, (targets,), kind, build, labels=labels)
 
 
 def action(name: str, options: type[Any], *targets: str, complaints: Any = lambda _options: ()) -> ActionKind[Any]:
@@ -253,7 +255,9 @@ REGISTRIES = Registries(
         "process": target("process", ProcessOptions),
     },
     probes={
-        "metrics": probe("metrics", MetricsOptions, MetricsRead, "http", lambda read: SignalKind(read.kind)),
+        "metrics": probe(
+            "metrics", MetricsOptions, MetricsRead, "http", lambda read: SignalKind(read.kind), lambda read: read.split
+        ),
         "http": probe("http", HttpProbeOptions, HttpRead, "http", lambda _read: SignalKind.GAUGE),
         "postgres": probe("postgres", NoOptions, GaugeRead, "postgres", _gauge_or_counter),
         "redis": probe("redis", NoOptions, GaugeRead, "redis", _gauge_or_counter),

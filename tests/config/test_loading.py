@@ -47,6 +47,7 @@ def test_the_parameters_of_confidence_stand_flat_in_a_rule(project: Project) -> 
 
 
 def test_a_rule_can_choose_series_by_their_labels(project: Project) -> None:
+    project.change("rules/automatic.yaml", '"5.."}, absent', '"5.."}, split: [app, route], absent')
     project.change("rules/automatic.yaml", "bad: errors", "bad: {signal: errors, where: {route: /x, app: 1}}")
     rule = loaded(project).guards[0].settings.rules[0]
     assert isinstance(rule, RatioRule)

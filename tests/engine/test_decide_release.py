@@ -94,7 +94,6 @@ def test_a_rule_that_sees_nothing_at_the_start_is_said_at_once(verdict: Verdict)
 def test_a_release_is_not_settled_while_an_incident_is_open() -> None:
     climb = Climb()
     climb.start()
-    climb.say(inputs.Arm("pipeline"))
     climb.now += climb.guard.settings.bake
     climb.say(inputs.Tick())
     climb.say(inputs.Trigger("ann", "drill"))

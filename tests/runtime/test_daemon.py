@@ -13,7 +13,7 @@ from watchdog.model.playbooks import Autonomy, Playbook, Step
 from watchdog.model.releases import Compatibility, Protection, ReleaseState
 from watchdog.model.rules import RungKind
 from watchdog.model.time import SECOND
-from watchdog.ports.actions import StepContext
+from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import JournalError, StepError
 from watchdog.runtime.daemon import Daemon
 
@@ -365,3 +365,40 @@ async def test_an_approval_of_another_rung_is_refused() -> None:
         assert ("approve.data", "Approve", "shop|shop-1") in head.buttons
         with pytest.raises(RefusedError, match="code"):
             await daemon.say("shop", inputs.Approve("ann", rung=RungKind.CODE))
+
+
+@pytest.mark.parametrize(
+    ("applied", "outcome"), [(Applied.NO, RunOutcome.STEP_FAILED), (Applied.CANNOT_TELL, RunOutcome.UNKNOWN)]
+)
+async def test_a_compensation_that_fails_is_said(applied: Applied, outcome: RunOutcome) -> None:
+    world = World(settings(compensated()))
+
+    async def fail(_: StepContext) -> None:
+        raise StepError("the script does not fit")
+
+    async def doubt(_: StepContext) -> None:
+        raise StepUncertainError("the connection broke")
+
+    world.effects["undo"], world.effects["lift anyway"] = fail, doubt
+    world.verification = Verification(applied)
+    async with running(world) as daemon:
+        await baking(world, daemon)
+        await daemon.say("shop", inputs.Trigger("ann", "drill", RungKind.DATA))
+        await world.seconds(20)
+        incident = daemon.guard("shop").incident
+        assert incident is not None
+        assert incident.run is not None
+        assert incident.run.outcome is outcome
+        assert any("compensation failed too" in message.text for message in world.notifier.sent)
+
+
+async def test_an_incident_that_was_frozen_to_its_end_can_be_resolved() -> None:
+    world = World(settings(Playbook("empty", "hash", ())))
+    async with running(world) as daemon:
+        await baking(world, daemon)
+        await daemon.say("shop", inputs.Trigger("ann", "drill"))
+        await world.seconds(3)
+        await daemon.say("shop", inputs.Resolve("ann"))
+        incident = daemon.guard("shop").incident
+        assert incident is not None
+        assert incident.resolved_at is not None

@@ -149,4 +149,5 @@ KIND: ActionKind[CypherOptions] = ActionKind(
     transactional=lambda options: options.transactional,
     build=_build,
     complaints=_complaints,
+    destroys=lambda options: any(each.loses for each in parse(options.script.text)),
 )

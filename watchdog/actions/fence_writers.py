@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from watchdog.model.time import MILLISECOND, SECOND, say_span
 from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import StepError, StepUncertainError, TargetError
-from watchdog.ports.kinds import ActionKind, Duration, Resources
+from watchdog.ports.kinds import ActionKind, Duration, Fencing, Resources
 from watchdog.targets.fence import run_fenced, verify_fenced
 from watchdog.targets.postgres import Connection, PostgresTarget
 
@@ -271,4 +271,5 @@ KIND: ActionKind[FenceWritersOptions] = ActionKind(
     transactional=lambda _: True,
     build=_build,
     complaints=_complaints,
+    fencing=lambda options: Fencing(frozenset(options.roles), lifts=options.do == "lift"),
 )

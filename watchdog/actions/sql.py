@@ -210,4 +210,5 @@ KIND: ActionKind[SqlOptions] = ActionKind(
     transactional=lambda options: options.transactional,
     build=_build,
     complaints=_complaints,
+    destroys=lambda options: any(each.losses for each in parse(options.script.text, options.schema)),
 )

@@ -35,6 +35,10 @@ class GoneError(WatchdogError):
     """A run that is under way needs something that is not there any more."""
 
 
+class NoGuardError(WatchdogError):
+    """No guard of this name is configured."""
+
+
 @dataclass(frozen=True)
 class GuardResources:
     """What a guard's probes and actions may take: the clock, and targets by their role in this guard."""
@@ -53,6 +57,19 @@ class GuardResources:
         if name not in self.targets:
             raise GoneError(f"no target {name!r} is configured any more: put it back, or abort the run")
         return self.targets[name]
+
+
+def find_guard(configuration: Configuration, name: str) -> GuardConfiguration:
+    """A guard by its name.
+
+    Raises:
+        NoGuardError: There is none.
+    """
+    for guard in configuration.guards:
+        if guard.settings.name == name:
+            return guard
+    known = ", ".join(guard.settings.name for guard in configuration.guards)
+    raise NoGuardError(f"no guard {name!r} in {configuration.path}; there are: {known}")
 
 
 def targets(configuration: Configuration, kinds: Registries) -> dict[str, Target]:

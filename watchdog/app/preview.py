@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchdog.app.compose import GuardResources, action_builder, targets
+from watchdog.app.compose import GuardResources, action_builder, find_guard, targets
 from watchdog.app.registries import registries
-from watchdog.app.rehearse import find_guard
 from watchdog.config import load
 from watchdog.model.playbooks import Step
 from watchdog.model.rules import RungKind
@@ -40,7 +39,7 @@ async def dry_run(
 
     Raises:
         ConfigError: The configuration has mistakes.
-        RehearsalError: There is no such guard.
+        NoGuardError: There is no such guard.
     """
     kinds = registries()
     configuration = load(path, kinds)

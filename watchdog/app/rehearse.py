@@ -4,37 +4,34 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from watchdog.app.compose import GuardResources, action_builder, targets
+from watchdog.actions.cypher import KIND as CYPHER
+from watchdog.app.compose import GuardResources, action_builder, find_guard, targets
 from watchdog.app.registries import registries
-from watchdog.config import Configuration, GuardConfiguration, load
-from watchdog.migrations.rehearsal import RecordedWrite, rehearse
+from watchdog.config import GuardConfiguration, load, step_options
+from watchdog.migrations.graph_state import BackupPoint, GraphCopy
+from watchdog.migrations.rehearsal import RecordedWrite, Scratch, rehearse
 from watchdog.model.playbooks import Rung, Step
 from watchdog.model.releases import Certificate
 from watchdog.model.rules import RungKind
+from watchdog.model.time import MINUTE, Span
 from watchdog.ports.actions import StepContext
 from watchdog.ports.errors import WatchdogError
 from watchdog.runtime.clock import SystemClock
+from watchdog.runtime.ids import rehearsal
+from watchdog.targets.fence import leave_receipt, prepare
+from watchdog.targets.neo4j import Neo4jTarget
 from watchdog.targets.postgres import PostgresTarget
 
 STORE_STEPS = frozenset({"sql", "cypher"})
 """Steps that a rehearsal runs; processes, caches and fences of production have no part in it."""
 
 
+_REHEARSED = "SELECT count(*) FROM watchdog.receipts WHERE run_id LIKE 'rehearsal%'"
+_REHEARSED_GRAPH = "MATCH (r:WatchdogReceipt) WHERE r.run_id STARTS WITH 'rehearsal' RETURN count(r)"
+
+
 class RehearsalError(WatchdogError):
     """A rehearsal cannot be held, and why."""
-
-
-def find_guard(configuration: Configuration, name: str) -> GuardConfiguration:
-    """A guard by its name.
-
-    Raises:
-        RehearsalError: There is none.
-    """
-    for guard in configuration.guards:
-        if guard.settings.name == name:
-            return guard
-    known = ", ".join(guard.settings.name for guard in configuration.guards)
-    raise RehearsalError(f"no guard {name!r} in {configuration.path}; there are: {known}")
 
 
 async def certify(path: Path, guard_name: str, up: Sequence[str], writes: Sequence[RecordedWrite]) -> Certificate:
@@ -45,7 +42,8 @@ async def certify(path: Path, guard_name: str, up: Sequence[str], writes: Sequen
         writes: Recorded writes of the old version.
 
     Raises:
-        RehearsalError: The guard, its data rung or its database is not there, or `up` failed.
+        NoGuardError: There is no such guard.
+        RehearsalError: Its data rung or database is not there, the scratch copy was used before, or `up` failed.
         WatchdogError: A step failed.
     """
     kinds = registries()
@@ -54,28 +52,25 @@ async def certify(path: Path, guard_name: str, up: Sequence[str], writes: Sequen
     clock = SystemClock()
     built = targets(configuration, kinds)
     resources = GuardResources(clock, built, guard.roles)
-    build = action_builder(resources, kinds)
     rung = _data_rung(guard)
     steps = [step for step in rung.steps if step.kind in STORE_STEPS]
-    database = _database(steps, resources)
+    build = action_builder(resources, kinds)
+    run_id = rehearsal()
+
+    def context(step_id: str, timeout: Span) -> StepContext:
+        return StepContext(guard_name, run_id, step_id, epoch=1, deadline=clock.now() + timeout, clock=clock)
 
     async def apply() -> None:
         await _run(up)
 
     async def take_back() -> None:
         for step in steps:
-            context = StepContext(
-                guard=guard_name,
-                run_id="rehearsal",
-                step_id=f"rehearsal/{rung.kind}/{step.name}",
-                epoch=1,
-                deadline=clock.now() + step.timeout,
-                clock=clock,
-            )
-            await build(step).execute(context)
+            await build(step).execute(context(f"{run_id}/{rung.kind}/{step.name}", step.timeout))
 
     try:
-        return await rehearse(database, apply, take_back, writes, guard.settings.playbook.hash, clock)
+        scratch = _scratch(steps, resources)
+        await _mark(scratch, context(f"{run_id}/began", MINUTE))
+        return await rehearse(scratch, apply, take_back, writes, guard.settings.playbook.hash, clock)
     finally:
         for target in built.values():
             await target.close()
@@ -88,24 +83,59 @@ def _data_rung(guard: GuardConfiguration) -> Rung:
     raise RehearsalError(f"playbook {guard.settings.playbook.name} has no data rung, so nothing is to be rehearsed")
 
 
-def _database(steps: Sequence[Step], resources: GuardResources) -> PostgresTarget:
+def _scratch(steps: Sequence[Step], resources: GuardResources) -> Scratch:
+    """The first database of these steps, and all their graphs."""
+    databases: list[PostgresTarget] = []
+    backups: dict[str, list[BackupPoint]] = {}
+    graphs: dict[str, Neo4jTarget] = {}
     for step in steps:
         target = resources.target(step.target)
         if isinstance(target, PostgresTarget):
-            return target
-    raise RehearsalError("the data rung has no sql step, so there is no database to compare")
+            databases.append(target)
+        elif isinstance(target, Neo4jTarget):
+            graphs[target.name] = target
+            backups.setdefault(target.name, []).extend(_backup(step))
+    if not databases:
+        raise RehearsalError("the data rung has no sql step, so there is no database to compare")
+    copies = (GraphCopy(target, tuple(backups[name])) for name, target in graphs.items())
+    return Scratch(databases[0], tuple(copies))
+
+
+def _backup(step: Step) -> tuple[BackupPoint, ...]:
+    options = step_options(CYPHER, step.options)
+    return (BackupPoint(options.backup_label, options.backup),) if options.backup else ()
+
+
+async def _mark(scratch: Scratch, context: StepContext) -> None:
+    """Refuses a copy on which a rehearsal has begun before, and leaves the sign of this one."""
+    async with scratch.database.act() as connection:
+        await prepare(connection, context.guard)
+        row = await (await connection.execute(_REHEARSED)).fetchone()
+        if row is None or row[0]:
+            raise _used(scratch.database.place)
+        await leave_receipt(connection, context, "a rehearsal began")
+    for graph in scratch.graphs:
+        with graph.target.translated():
+            async with graph.target.session() as session:
+                record = await (await session.run(_REHEARSED_GRAPH)).single()
+        if record is None or record[0]:
+            raise _used(graph.target.place)
+
+
+def _used(place: str) -> RehearsalError:
+    return RehearsalError(
+        f"{place} is no clean copy: a rehearsal has changed it before, so another one would prove nothing; make it anew"
+    )
 
 
 async def _run(command: Sequence[str]) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
+    # Its errors go to the terminal as they are: they may hold an address, so they stand in no message of ours.
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
     try:
-        _, errors = await process.communicate()
+        await process.wait()
     except asyncio.CancelledError:
         process.kill()
         await process.wait()
         raise
     if process.returncode != 0:
-        said = errors.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-        raise RehearsalError(f"{command[0]} ended with status {process.returncode}: {said[0]}")
+        raise RehearsalError(f"{command[0]} ended with status {process.returncode}; what it said stands above")

@@ -39,6 +39,7 @@ class AssessError(WatchdogError):
 
 
 def assess(
+    *,
     file: Annotated[Path, typer.Argument(help="The migration, SQL.")],
     database: Annotated[
         str | None,
@@ -107,18 +108,22 @@ def _print(found: Assessment) -> None:
             say(f"  {category:<13}", Text(grade, style=_STYLES[grade]), f", findings: {len(findings)}")
     if found.statements and not found.measured:
         say("Sizes are not known, so tables are taken to be large; give --database to look at the real ones.")
+    last = None
     for each in found.findings:
-        _print_finding(each)
+        statement = each.line, each.statement
+        _print_finding(each, locks=statement != last)
+        if each.severity is not Severity.INFO:
+            last = statement
 
 
-def _print_finding(finding: Finding) -> None:
+def _print_finding(finding: Finding, *, locks: bool) -> None:
     style = _STYLES[finding.severity]
     where = f"line {finding.line}: "
     say(Text(f"{finding.severity:<{_WIDTH}} ", style=style), where, finding.message, f" [{finding.rule}]")
     if finding.severity is Severity.INFO:
         return
     pad = " " * (_WIDTH + 1)
-    for lock in finding.locks:
+    for lock in finding.locks if locks else ():
         say(f"{pad}{lock.mode} on {lock.relation}: blocks {lock.mode.blocks}{_length(finding)}")
     if finding.destroys:
         say(f"{pad}destroys {finding.destroys}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from watchdog.cli.assess import assess
 from watchdog.cli.lazy import new_app
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
@@ -16,6 +17,7 @@ from watchdog.migrations.runs import runs
 from watchdog.ports.errors import WatchdogError
 
 app = new_app("Apply a migration so that it can be taken back, and take it back.")
+app.command()(assess)
 
 Database = Annotated[str, typer.Option("--database", envvar="WATCHDOG_DATABASE", help="The database's URL.")]
 

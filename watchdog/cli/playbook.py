@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from watchdog.app.compose import find_guard
 from watchdog.app.registries import registries
-from watchdog.app.rehearse import certify, find_guard
+from watchdog.app.rehearse import certify
 from watchdog.cli.lazy import new_app
 from watchdog.cli.options import DEFAULT_CONFIG, Config, Guard, Json
 from watchdog.cli.output import emit, say, word

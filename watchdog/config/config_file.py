@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
+from watchdog.config.complaints import report_complaints
 from watchdog.config.configuration import (
     Address,
     Channel,
@@ -214,6 +215,7 @@ def _target(place: Place, registries: Registries) -> ConfiguredTarget | None:
     if kind is None or options is None:
         return None
     _check_secrets(place, options)
+    report_complaints(place, kind.complaints, options)
     return ConfiguredTarget(kind=kind.name, options=options)
 
 
@@ -271,6 +273,17 @@ def _web(place: Place, state: Path | None) -> WebConfiguration | None:
     return WebConfiguration(socket=socket, metrics=head.metrics)
 
 
+def _check_beats(section: Place, plan: Plan) -> None:
+    first: dict[str, int] = {}
+    for position, beat in enumerate(plan.beats):
+        place = section.at(position, "name")
+        line = place.source.line(place.path)
+        if beat.name in first:
+            message = f"{quoted(beat.name)} is the name of another beat, in line {first[beat.name]}"
+            place.error(message, "another name")
+        first.setdefault(beat.name, line)
+
+
 def _check_channels(file: ConfigFile) -> None:
     top = file.place
     for name, channel in file.channels.items():
@@ -281,6 +294,7 @@ def _check_channels(file: ConfigFile) -> None:
         if plan is None:
             continue
         at = top.at("plans", name)
+        _check_beats(at.at("beats"), plan)
         named = [(at.at("updates"), plan.updates)]
         named += [(at.at("beats", position, "channel"), beat.channel) for position, beat in enumerate(plan.beats)]
         for place, channel_name in named:

@@ -30,6 +30,11 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "none_required": ("must be empty", "nothing"),
 }
 
+_BOUNDS: Final = re.compile(
+    r"\bmust be "
+    r"((?:greater|less) than (?:or equal to )?-?[0-9.]+|at least -?[0-9.]+|(?:from|between) -?[0-9.]+ \w+ -?[0-9.]+)"
+)
+
 
 def problems_of(
     error: ValidationError, source: Source, path: Position, known: Mapping[int, tuple[str, ...]]
@@ -86,4 +91,12 @@ def _words(kind: str, context: Mapping[str, Any], said: str, node: Tree) -> tupl
         return "is not known here", one_of(node if isinstance(node, Text) else "", allowed)
     if kind in _WORDS:
         return _WORDS[kind]
-    return said.removeprefix("Value error, ").replace("Input should be", "must be"), ""
+    message = said.removeprefix("Value error, ").replace("Input should be", "must be")
+    return advised(message)
+
+
+def advised(message: str) -> tuple[str, str]:
+    """A message without its advice, and what to write instead: its advice, or a number within the bounds it names."""
+    said, _, instead = message.partition("; write ")
+    bounds = _BOUNDS.search(message)
+    return said, instead or (f"a number {bounds[1]}" if bounds else "")

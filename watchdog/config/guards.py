@@ -15,7 +15,7 @@ from watchdog.model.communication import Plan
 from watchdog.model.guards import GuardSettings
 from watchdog.model.rules import RungKind
 from watchdog.model.signals import SignalKind, SignalSpec
-from watchdog.model.time import MINUTE, SECOND
+from watchdog.model.time import MINUTE, SECOND, say_span
 from watchdog.ports.kinds import Role
 
 SHORTEST_BAKE = 10 * MINUTE
@@ -137,9 +137,11 @@ def _check_rules(files: GuardFiles) -> None:
                 where = first[declared.name].place.source.file
                 place.error(f"guard {quoted(files.guard.name)} has this rule already, from {where}", "another name")
             first.setdefault(declared.name, declared)
-            for key, position, name, kind in declared.reads:
+            for key, position, selector, kind in declared.reads:
                 at = place.at(key) if position is None else place.at(key, position)
-                _check_signal(signals, at, name, kind, f"this rule needs a {kind}")
+                _check_signal(signals, at, selector.signal, kind, f"this rule needs a {kind}")
+                for label, _ in selector.where:
+                    _check_label(signals, at.at("where", label), selector.signal, label)
             _check_enters(files, declared)
 
 
@@ -151,6 +153,15 @@ def _check_signal(signals: Mapping[str, DeclaredSignal], place: Place, name: str
         fitting = [each.name for each in signals.values() if each.kind is kind]
         instead = one_of("", fitting) or f"the name of a {kind}"
         place.error(f"{quoted(name)} is a {signal.kind}, but {needs}", instead)
+
+
+def _check_label(signals: Mapping[str, DeclaredSignal], place: Place, name: str, label: str) -> None:
+    """A label by which the signal is not split chooses nothing, for ever."""
+    signal = signals.get(name)
+    if signal is None or signal.options is None or label in signal.labels:
+        return
+    instead = one_of(label, signal.labels) or f"{quoted(label)} under `split` of the signal"
+    place.error(f"the signal {quoted(name)} is not split by {quoted(label)}, so nothing is ever counted", instead)
 
 
 def _check_enters(files: GuardFiles, declared: DeclaredRule) -> None:
@@ -166,7 +177,9 @@ def _check_evidence(files: GuardFiles) -> None:
     for file in files.rules:
         for declared in file.evidence:
             place = declared.place.at("signal")
-            _check_signal(files.signals, place, declared.errors.signal, SignalKind.COUNTER, "evidence needs a counter")
+            signal, label = declared.errors.signal, declared.errors.label
+            _check_signal(files.signals, place, signal, SignalKind.COUNTER, "evidence needs a counter")
+            _check_label(files.signals, declared.place.at("label"), signal, label)
 
 
 def _plan(files: GuardFiles) -> Plan | None:
@@ -193,10 +206,12 @@ def _warn_short(files: GuardFiles, plan: Plan | None) -> None:
     if plan is not None and plan.clock != 1:
         place = files.config.place.at("plans", head.plan, "clock")
         place.warn(f"guard {quoted(files.guard.name)} would tell people at the wrong times", f"1, {meant}")
-    for file in files.rules if head.every is None else ():
-        for probe in file.probes:
-            if probe.every < SHORTEST_INTERVAL:
-                probe.place.at("every").warn("is often: probes load their targets", f"5s or more, {meant}")
+    for probe in (probe for file in files.rules for probe in file.probes):
+        if head.every is None and probe.every < SHORTEST_INTERVAL:
+            probe.place.at("every").warn("is often: probes load their targets", f"5s or more, {meant}")
+        if probe.timeout >= _interval(files, probe):
+            message = f"a reading may take as long as the interval of {say_span(_interval(files, probe))}"
+            probe.place.at("timeout").warn(message, f"less than `every`, {meant}")
 
 
 def _interval(files: GuardFiles, probe: DeclaredProbe) -> int:

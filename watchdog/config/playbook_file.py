@@ -1,22 +1,24 @@
 """`rollbacks/<playbook>/playbook.yaml`: the ladder, with its scripts read in."""
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
+from watchdog.config.complaints import report_complaints
+from watchdog.config.fences import FencingStep, check_fences
 from watchdog.config.options import canonical, leaves, plain_of
-from watchdog.config.problems import Problem, dotted, quoted
+from watchdog.config.problems import quoted
 from watchdog.config.scalars import Raw
 from watchdog.config.secrets import ConfiguredText
 from watchdog.config.shapes import Place, Shape, part, right_version, shape
 from watchdog.config.tree import Text
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
 from watchdog.model.rules import RungKind
+from watchdog.model.time import Span, say_span
 from watchdog.ports.errors import WatchdogError
-from watchdog.ports.kinds import ActionKind, Script
+from watchdog.ports.kinds import ActionKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,8 @@ def read_playbook(top: Place, name: str, actions: Mapping[str, ActionKind[Any]])
         section.error("the ladder is empty", "at least one rung: `- rung: stop`")
     read = [rung for place in section.items() if (rung := _rung(place, actions)) is not None]
     _check_order(read)
+    if values is not None:
+        _check_budget(read, values.given.get("budget", Playbook.budget))
     steps = tuple(step for rung in read for step in rung.steps)
     playbook = None
     if values is not None and len(top.findings.errors) == before:
@@ -108,6 +112,7 @@ def read_playbook(top: Place, name: str, actions: Mapping[str, ActionKind[Any]])
 
 
 def _rung(place: Place, actions: Mapping[str, ActionKind[Any]]) -> _ReadRung | None:
+    before = len(place.findings.errors)
     values = place.read(rung_shape())
     section = place.at("steps")
     steps = tuple(step for at in section.items() if (step := _step(at, actions)) is not None)
@@ -118,7 +123,10 @@ def _rung(place: Place, actions: Mapping[str, ActionKind[Any]]) -> _ReadRung | N
     if values is None:
         named = place.at("rung").node
         known = [kind for kind in RungKind if isinstance(named, str) and kind.value == named]
-        return _ReadRung(known[0], None, steps, place) if known else None
+        return _ReadRung(known[0], None, (*steps, *undo), place) if known else None
+    _check_data(values.given["rung"], steps, undo)
+    if len(place.findings.errors) == before:
+        _check_fences(values.given["rung"], steps, undo)
     rung = values.build(
         Rung,
         kind=values.given["rung"],
@@ -145,7 +153,7 @@ def _step(place: Place, actions: Mapping[str, ActionKind[Any]]) -> DeclaredStep 
     step = None
     if options is not None:
         _check_secrets(place, options)
-        _check_complaints(place, kind, options)
+        report_complaints(place, kind.complaints, options)
         step = values.build(Step, options=canonical(plain_of(options)), transactional=kind.transactional(options))
     return DeclaredStep(place=place, kind=kind, target=target, step=step, options=options)
 
@@ -182,28 +190,44 @@ def _check_secrets(place: Place, options: Any) -> None:
             place.at(*leaf.path).error("a secret is written out here", "`${env:NAME}` or `${file:/path}`")
 
 
-def _check_complaints(place: Place, kind: ActionKind[Any], options: Any) -> None:
-    """What the kind itself finds wrong, at the line of the script that is meant."""
+def _check_data(rung: RungKind, steps: Sequence[DeclaredStep], undo: Sequence[DeclaredStep]) -> None:
+    """Data is destroyed in the data rung alone, where the brakes are."""
+    for step in (*steps, *undo) if rung is not RungKind.DATA else ():
+        if _destroys(step):
+            message = f"it destroys data, but the {rung} rung has none of the data rung's brakes"
+            step.place.error(message, "the step into the data rung")
+
+
+def _destroys(step: DeclaredStep) -> bool:
     try:
-        found = list(kind.complaints(options))
-    except WatchdogError as error:
-        found = [str(error)]
-    for sentence in found:
-        place.findings.error(_complaint(place, options, sentence))
+        return step.options is not None and step.kind.destroys(step.options)
+    except WatchdogError:  # it has complaints
+        return False
 
 
-def _complaint(place: Place, options: Any, sentence: str) -> Problem:
-    numbered = re.match(r"line (\d+): ", sentence)
-    script = next((leaf for leaf in leaves(options) if isinstance(leaf.value, Script)), None)
-    if numbered is None or script is None:
-        return place.source.problem(place.path, sentence)
-    message, line = sentence[numbered.end() :], int(numbered[1])
-    at = place.at(*script.path)
-    if isinstance(text := at.at("text").node, Text):
-        return Problem(place.source.file, text.line + line - 1, dotted(at.path), message)
-    name = at.at("file").node
-    file = str(place.scope.directory / Path(str(name)))
-    return Problem(file, line, dotted(at.path), message)
+def _check_fences(rung: RungKind, steps: Sequence[DeclaredStep], undo: Sequence[DeclaredStep]) -> None:
+    fencing = _fencing(steps)
+    check_fences(fencing, _fencing(undo))
+    if rung is RungKind.DATA and steps and all(step.fencing.lifts for step in fencing):
+        steps[0].place.warn(
+            "the data rung lets users write while it rolls back, and what they write then may be lost",
+            "a step that fences their roles first, and one that lifts it at the end",
+        )
+
+
+def _fencing(steps: Sequence[DeclaredStep]) -> tuple[FencingStep, ...]:
+    return tuple(
+        FencingStep(step.place, step.target, fencing)
+        for step in steps
+        if step.options is not None and (fencing := step.kind.fencing(step.options)) is not None
+    )
+
+
+def _check_budget(rungs: Sequence[_ReadRung], budget: Span) -> None:
+    for step in chain.from_iterable(rung.steps for rung in rungs):
+        if step.step is not None and step.step.timeout > budget:
+            message = f"is longer than the whole budget of {say_span(budget)}"
+            step.place.at("timeout").warn(message, "less, or a larger `budget`")
 
 
 def _hash(playbook: Playbook, steps: tuple[DeclaredStep, ...]) -> str:
@@ -211,6 +235,6 @@ def _hash(playbook: Playbook, steps: tuple[DeclaredStep, ...]) -> str:
     plain = plain_of(playbook)
     options: Iterator[DeclaredStep] = iter(steps)
     for rung in plain["rungs"]:
-        for step in rung["steps"]:
+        for step in (*rung["steps"], *rung["compensate"]):
             step["options"] = plain_of(next(options).options, sources=False)
     return hashlib.sha256(canonical(plain).encode()).hexdigest()

@@ -1,9 +1,11 @@
 """`rules/<name>.yaml`: signals, evidence and rules."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from watchdog.config.complaints import report_complaints
 from watchdog.config.problems import quoted
 from watchdog.config.scalars import Name, PositiveLength, Raw
 from watchdog.config.shapes import Part, Place, Shape, Values, part, right_version, shape
@@ -15,6 +17,7 @@ from watchdog.model.rules import (
     Expect,
     GaugeRule,
     LatencyRule,
+    Mode,
     RatioRule,
     Rule,
     RungKind,
@@ -24,6 +27,8 @@ from watchdog.model.signals import Selector, SignalKind
 from watchdog.model.time import SECOND, Span
 from watchdog.ports.kinds import ProbeKind
 
+SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
+EXAMPLE_CODES: Final = '`["42703", "42P01"]`'
 SIGNAL_NAME: Final = "letters, digits and `_`, beginning with a letter"
 
 RuleType: TypeAlias = (
@@ -87,12 +92,17 @@ class RuleHead:
 
 @dataclass(frozen=True, kw_only=True)
 class DeclaredSignal:
-    """A signal as a file declares it; `kind` and `options` are None where they could not be read."""
+    """A signal as a file declares it; `kind` and `options` are None where they could not be read.
+
+    Attributes:
+        labels: Those that tell its series apart.
+    """
 
     name: str
     place: Place
     kind: SignalKind | None = None
     options: Any = None
+    labels: tuple[str, ...] = ()
     help: str = ""
 
 
@@ -115,14 +125,14 @@ class DeclaredRule:
 
     Attributes:
         rule: None where something in it is wrong.
-        reads: The key, the list position if any, the signal named there, and the kind that it must be of.
+        reads: The key, the list position if any, the series named there, and the kind that they must be of.
     """
 
     name: str
     place: Place
     rule: Rule | None
     enters: RungKind
-    reads: tuple[tuple[str, int | None, str, SignalKind], ...]
+    reads: tuple[tuple[str, int | None, Selector, SignalKind], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +242,15 @@ def _signals(place: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> Iterato
             yield DeclaredSignal(name=name, place=at)
             continue
         said = values.build(ReadHead).help
-        yield DeclaredSignal(name=name, place=at, kind=kind.signal_kind(options), options=options, help=said)
+        report_complaints(at, kind.complaints, options)
+        yield DeclaredSignal(
+            name=name,
+            place=at,
+            kind=kind.signal_kind(options),
+            options=options,
+            labels=kind.labels(options),
+            help=said,
+        )
 
 
 def _rules(section: Place) -> Iterator[DeclaredRule]:
@@ -256,14 +274,14 @@ def _rule(name: str, kind: RuleType, values: Values) -> Rule:
     return values.build(kind, name=name)
 
 
-def _reads(kind: RuleType, values: Values) -> Iterator[tuple[str, int | None, str, SignalKind]]:
+def _reads(kind: RuleType, values: Values) -> Iterator[tuple[str, int | None, Selector, SignalKind]]:
     for key, needed in NEEDS[kind].items():
         match values.given.get(key):
-            case Selector(signal=signal):
-                yield key, None, signal, needed
+            case Selector() as selector:
+                yield key, None, selector, needed
             case tuple() as selectors:
                 for position, selector in enumerate(selectors):
-                    yield key, position, selector.signal, needed
+                    yield key, position, selector, needed
             case _:
                 pass
 
@@ -273,6 +291,8 @@ def _check_rule(place: Place, rule: Rule) -> None:
     match rule:
         case RatioRule() | LatencyRule() if rule.confidence.recent > rule.confidence.window:
             place.at("recent").error("is longer than `window`", "less than `window`")
+        case RatioRule(bad=bad, total=total) if bad == total:
+            place.at("bad").error("is the same as `total`, so the share is always everything", "the part that is bad")
         case LatencyRule(quantile=quantile) if not 0 < quantile < 1:
             place.at("quantile").error("leaves nothing to compare", "a share like 0.95")
         case GaugeRule(above=None, below=None):
@@ -283,6 +303,7 @@ def _check_rule(place: Place, rule: Rule) -> None:
             place.at("value").error(f"is not used with `expect: {expect}`", "`expect: value`, or leave it out")
         case _:
             pass
+    _check_unused(place, rule)
     if rule.enters is RungKind.DATA and not rule.proves:
         place.at("enters").warn(
             "this rule enters at data without proof, so the data rung will propose instead of acting",
@@ -290,8 +311,30 @@ def _check_rule(place: Place, rule: Rule) -> None:
         )
 
 
+def _check_unused(place: Place, rule: Rule) -> None:
+    """Settings that such a rule does not look at, though whoever wrote them counts on them."""
+    sure = isinstance(rule, CheckRule | StallRule)
+    mode = Mode.CONFIDENT if sure else Mode.LITERAL
+    if (sure or isinstance(rule, GaugeRule)) and place.at("mode").node is not None and rule.mode is not mode:
+        place.at("mode").error(f"this kind of rule is always {mode}", f"{mode}, or leave it out")
+    if rule.hold and (sure or rule.mode is Mode.CONFIDENT):
+        instead = {CheckRule: "`confirm: …`, how many readings must agree", StallRule: "`after: …`"}.get(type(rule))
+        message = "is not looked at: a breach of such a rule counts at once"
+        place.at("hold").error(message, instead or "another `mode`, or leave it out")
+
+
 def _evidence(section: Place) -> Iterator[DeclaredEvidence]:
     for place in section.items():
         values = place.read(evidence_shape())
         if values is not None:
-            yield DeclaredEvidence(place=place, errors=values.build(SchemaErrors))
+            errors = values.build(SchemaErrors)
+            _check_codes(place, errors)
+            yield DeclaredEvidence(place=place, errors=errors)
+
+
+def _check_codes(place: Place, errors: SchemaErrors) -> None:
+    if not errors.codes:
+        place.at("codes").error("names no code", EXAMPLE_CODES)
+    for position, code in enumerate(errors.codes):
+        if not SQLSTATE.fullmatch(code):
+            place.at("codes", position).error(f"{quoted(code)} is no SQLSTATE of five characters", EXAMPLE_CODES)

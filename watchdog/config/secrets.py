@@ -76,6 +76,8 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
     if mistaken := _MISTAKEN.search(text):
         name = mistaken.group(1)
         raise UnresolvedError(f"`${{{name}}}` is no reference", f"`${{env:{name}}}`")
+    if "${" in REFERENCE.sub(" ", text):
+        raise UnresolvedError("`${` begins no reference that is known", "`${env:NAME}` or `${file:/path}`")
     return REFERENCE.sub(lambda match: _value(match.group(1), match.group(2), environ), text)
 
 

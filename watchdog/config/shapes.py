@@ -5,6 +5,7 @@ its kind), so a shape is a flat union of their fields.
 """
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from watchdog.config.explain import problems_of
+from watchdog.config.explain import advised, problems_of
 from watchdog.config.mirror import hints_of, key_of, model_of, required_of, values_of
 from watchdog.config.problems import Findings, one_of, quoted
 from watchdog.config.scalars import Scope
@@ -168,11 +169,15 @@ class Place:
         return Values(wanted.sound_parts(node, wrong, self.scope), sound=False)
 
     def build(self, values: Values, kind: type[T]) -> T | None:
-        """Builds options, which may check themselves; reports what they say."""
+        """Builds options, which may check themselves; reports what they say, at the key that they begin with."""
         try:
             return values.build(kind)
         except (ValueError, TypeError) as error:
-            self.error(str(error))
+            said = str(error)
+            first = re.match(r"\w+", said)
+            named = first is not None and any(first[0] == item.name for item in fields(kind))  # type: ignore[arg-type]
+            place = self.at(key_of(first[0])) if first and named else self
+            place.error(*advised(said))
             return None
 
     def kind(self, key: str, known: Mapping[str, T], what: str) -> T | None:

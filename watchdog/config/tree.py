@@ -22,6 +22,25 @@ from watchdog.config.problems import Findings, Problem, dotted, quoted
 NODES: Final = 100_000
 _TAG: Final = "tag:yaml.org,2002:"
 _KNOWN_TAGS: Final = frozenset(_TAG + kind for kind in ("str", "int", "float", "bool", "null", "seq", "map", "merge"))
+_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
+_TOKEN: Final = re.compile(r".?|\\t|<[a-z ]+>")
+"""What PyYAML quotes of its own, and single characters."""
+_YAML: Final = "`key: value` lines indented with spaces, and quotes around values that hold `: `, ` #`, `{` or `[`"
+_INSTEAD: Final = (
+    ("control character", "the text without it, or an escape in double quotes"),
+    ("undefined alias", "the anchor (`&name`) before its alias, or quotes around a value that begins with `*`"),
+    ("duplicate anchor", "another name for the anchor"),
+    ("'\\t'", "spaces in place of the tab"),
+    ("mapping values are not allowed", "each key on a line of its own, or quotes around a value that holds `: `"),
+    ("expected ',' or ']'", "the `]` that closes the list"),
+    ("expected ',' or '}'", "the `}` that closes the mapping"),
+    ("while scanning a quoted", "the quote that ends the text"),
+    ("found unexpected end of stream", "the quote or bracket that is missing"),
+    ("found unknown escape", "single quotes, in which `\\` is itself"),
+    ("cannot start any token", "quotes around the value"),
+    ("expected <block end>", "the same indentation for keys that belong together"),
+    ("could not find expected ':'", "`key: value`"),
+)
 
 Position: TypeAlias = tuple[str | int, ...]
 """A path into a file: keys and list positions."""
@@ -114,7 +133,7 @@ def read_source(path: Path, findings: Findings) -> Source | None:
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
-        findings.error(Problem(file, 0, "", f"the file cannot be read: {reason}"))
+        findings.error(Problem(file, 0, "", f"the file cannot be read: {reason}", "a file that this user can read"))
         return None
     try:
         text = raw.decode("utf-8-sig")
@@ -132,16 +151,19 @@ def parse(text: str, file: str, findings: Findings) -> Source | None:
         node = _Composer(text).get_single_node()
         tree = None if node is None else reading.tree(node, ())
     except yaml.YAMLError as error:
-        findings.error(Problem(file, _line_of(error, text), "", f"this is not YAML: {_say(error)}"))
+        said = _say(error)
+        findings.error(Problem(file, _line_of(error, text), "", f"this is not YAML: {said}", _instead(said)))
         return None
     except (ValueError, OverflowError):  # PyYAML on escapes and directives that stand for no number
-        findings.error(Problem(file, 0, "", "this is not YAML: an escape or a directive has an impossible number"))
+        message = "this is not YAML: an escape or a directive has an impossible number"
+        findings.error(Problem(file, 0, "", message, "the character itself, or leave the directive out"))
         return None
     except RecursionError:
-        findings.error(Problem(file, 0, "", "lists and mappings are nested too deeply"))
+        findings.error(Problem(file, 0, "", "lists and mappings are nested too deeply", "it flatter"))
         return None
     except _TooLargeError:
-        findings.error(Problem(file, 0, "", f"with its anchors unfolded the file has more than {NODES} values"))
+        message = f"with its anchors unfolded the file has more than {NODES} values"
+        findings.error(Problem(file, 0, "", message, "fewer aliases (`*name`)"))
         return None
     if not isinstance(tree, Entries):
         what = "the file is empty" if tree is None else "the file must be a mapping"
@@ -191,7 +213,7 @@ class _Reading:
         if isinstance(node, ScalarNode):
             return self.scalar(node, path)
         if id(node) in self.open:
-            self.report(node, path, "an anchor holds itself")
+            self.report(node, path, "an anchor holds itself", "the alias outside of what it names")
             return None
         self.open.add(id(node))
         try:
@@ -227,7 +249,7 @@ class _Reading:
                 merged.extend(value if isinstance(value, Items) else [value])
                 continue
             if not isinstance(key_node, ScalarNode):
-                self.report(key_node, path, "a key must be text")
+                self.report(key_node, path, "a key must be text", "`key: value`")
                 continue
             key = str(key_node.value)
             if key in entries.lines:
@@ -253,9 +275,14 @@ def _line_of(error: yaml.YAMLError, text: str) -> int:
     return mark.line + 1 if mark else 0
 
 
+def _instead(said: str) -> str:
+    """What to write where PyYAML stumbles."""
+    return next((instead for words, instead in _INSTEAD if words in said), _YAML)
+
+
 def _say(error: yaml.YAMLError) -> str:
     """PyYAML's own words without what it quotes from the file: that may be a password in the wrong place."""
     if isinstance(error, ReaderError):
         return "it holds a control character"
     said = getattr(error, "problem", None) or getattr(error, "context", None) or "it cannot be parsed"
-    return re.sub(r"(['\"])(?!<)(?:(?!\1).){2,}\1", "…", str(said)).replace("\n", " ")
+    return _QUOTED.sub(lambda match: match[0] if _TOKEN.fullmatch(match[0][1:-1]) else "…", str(said)).replace("\n", " ")

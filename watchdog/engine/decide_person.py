@@ -102,23 +102,17 @@ def _ending(guard: Guard, given: inputs.Input) -> Iterator[ev.Event]:
             if run is None or run.phase is RunPhase.ENDED:
                 raise RefusedError("no run is under way")
             _between_steps(run, "abort")
-            yield _stopped(run, f"by {who}: {reason}")
+            yield stop(run, RunOutcome.ABORTED, f"by {who}: {reason}")
         case inputs.Resolve(who, reason):
             if run is not None and run.phase is not RunPhase.ENDED:
                 _between_steps(run, "resolve")
-                ended = _stopped(run, f"resolved by {who}")
+                ended = stop(run, RunOutcome.ABORTED, f"resolved by {who}")
                 if isinstance(ended, ev.CompensationBegan):
                     raise RefusedError("a rung is half done: abort first, so that it is compensated, then resolve")
                 yield ended
             yield ev.Resolved(who, reason)
         case _:
             raise RefusedError(f"{type(given).__name__} is not for a guard")
-
-
-def _stopped(run: Run, reason: str) -> ev.Event:
-    if run.rung is None:
-        return ev.RunEnded(RunOutcome.ABORTED, reason)
-    return stop(run, run.rung, RunOutcome.ABORTED, reason)
 
 
 def _between_steps(run: Run, verb: str) -> None:

@@ -155,11 +155,11 @@ def _escalate(run: Run, rung: Rung, now: Time) -> ev.Event | None:
     return ev.ProposalEscalated(rung.kind) if now >= run.proposed_at + rung.propose_deadline else None
 
 
-def stop(run: Run, rung: Rung, outcome: RunOutcome, reason: str) -> ev.Event:
+def stop(run: Run, outcome: RunOutcome, reason: str) -> ev.Event:
     """The end of a run in the middle of a rung: at once, or after what the rung declares for that case."""
-    begun = any(run.step_id(step) in run.steps for step in rung.steps)
-    if run.phase is RunPhase.ACTING and rung.compensate and begun:
-        return ev.CompensationBegan(rung.kind, outcome, reason)
+    begun = any(run.step_id(step) in run.steps for step in run.due_steps)
+    if run.phase is RunPhase.ACTING and run.rung is not None and run.rung.compensate and begun:
+        return ev.CompensationBegan(run.rung.kind, outcome, reason)
     return ev.RunEnded(outcome, reason)
 
 
@@ -180,7 +180,7 @@ def _acting(run: Run, rung: Rung, now: Time) -> ev.Event | None:
         if bad.state is StepState.UNKNOWN:
             return ev.RunEnded(RunOutcome.UNKNOWN, f"{bad.id}: {bad.detail}")
         if rung.on_failure is OnFailure.STOP:
-            return stop(run, rung, RunOutcome.STEP_FAILED, f"{bad.id}: {bad.detail}")
+            return stop(run, RunOutcome.STEP_FAILED, f"{bad.id}: {bad.detail}")
         return ev.RungJudged(rung.kind, Recovery.STILL_BROKEN, reason=f"step failed: {bad.detail}")
     if next_step(run) is None:
         return ev.RungFinished(rung.kind, now + rung.settle)

@@ -4,15 +4,20 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import psycopg
 from psycopg import sql
 
 from watchdog.migrations.catalog import catalog, surroundings
+from watchdog.migrations.graph_state import GraphCopy, GraphState, graph_findings, graph_state
 from watchdog.model.releases import Certificate, Compatibility
-from watchdog.model.time import MINUTE, say_span
+from watchdog.model.time import MINUTE, Span, say_span
 from watchdog.ports.clock import Clock
 from watchdog.targets.postgres import Connection, PostgresTarget
+
+Way: TypeAlias = Callable[[], Awaitable[None]]
+"""Applies a release, or takes it back."""
 
 SHOWN = 3
 LONG = 10 * MINUTE
@@ -40,18 +45,30 @@ class Rows:
     hashes: dict[str, int]
 
 
+@dataclass(frozen=True)
+class State:
+    """What the scratch copy holds: the catalog's lines, the rows of each table, the graphs."""
+
+    schema: tuple[str, ...]
+    rows: dict[str, Rows]
+    graphs: tuple[GraphState, ...]
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A scratch copy of what a rollback changes, as production was before the release."""
+
+    database: PostgresTarget
+    graphs: tuple[GraphCopy, ...] = ()
+
+
 async def rehearse(
-    target: PostgresTarget,
-    up: Callable[[], Awaitable[None]],
-    down: Callable[[], Awaitable[None]],
-    writes: Sequence[RecordedWrite],
-    rollback_hash: str,
-    clock: Clock,
+    scratch: Scratch, up: Way, down: Way, writes: Sequence[RecordedWrite], rollback_hash: str, clock: Clock
 ) -> Certificate:
-    """Rehearses one rollback on a scratch copy.
+    """Rehearses one rollback.
 
     Args:
-        target: The scratch copy, with the schema of production before the release.
+        scratch: What it is tried on; all of it must be as before afterwards.
         up: Applies the release to it.
         down: Takes it back, with the very steps that production would run.
         writes: Recorded writes of the old version; they are tried before and after `up`, and those that the new
@@ -60,24 +77,19 @@ async def rehearse(
     Raises:
         TargetError: The scratch copy cannot be used.
     """
-    async with target.act(statement_timeout=LONG) as connection:
-        here = await surroundings(connection)
-        lines_before = await catalog(connection)
-        rows_before = await _rows(connection)
+    async with scratch.database.act(statement_timeout=LONG) as connection:
+        here, before = await surroundings(connection), await _state(connection, scratch.graphs)
         broken_before = await _try_writes(connection, writes)
     await up()
-    async with target.act(statement_timeout=LONG) as connection:
+    async with scratch.database.act(statement_timeout=LONG) as connection:
         broken_after = await _try_writes(connection, writes, keep=True)
     began = clock.now()
     await down()
     measured = clock.now() - began
-    async with target.act(statement_timeout=LONG) as connection:
-        lost = _schema_findings(lines_before, await catalog(connection))
-        lost += _row_findings(rows_before, await _rows(connection, rows_before))
+    async with scratch.database.act(statement_timeout=LONG) as connection:
+        lost = _findings(before, await _state(connection, scratch.graphs, before.rows), scratch.graphs)
     old_code, why = _compatibility(broken_before, broken_after, len(writes))
     digest = hashlib.sha256(json.dumps([rollback_hash, here.schema_hash, began]).encode()).hexdigest()
-    kept = sum(sum(table.hashes.values()) for table in rows_before.values())
-    proven = f"schema and all {kept:,} earlier rows were as before after {say_span(measured)}"
     return Certificate(
         id=f"cert-{digest[:12]}",
         issued_at=clock.now(),
@@ -86,8 +98,29 @@ async def rehearse(
         restored=not lost,
         old_code=old_code,
         measured=measured,
-        findings=(*(lost or (proven,)), why),
+        findings=(*(lost or _proven(before, scratch.graphs, measured)), why),
     )
+
+
+async def _state(connection: Connection, graphs: Sequence[GraphCopy], like: dict[str, Rows] | None = None) -> State:
+    found = [await graph_state(graph) for graph in graphs]
+    return State(await catalog(connection), await _rows(connection, like), tuple(found))
+
+
+def _findings(before: State, after: State, graphs: Sequence[GraphCopy]) -> list[str]:
+    found = _schema_findings(before.schema, after.schema) + _row_findings(before.rows, after.rows)
+    for graph, then, now in zip(graphs, before.graphs, after.graphs, strict=True):
+        found += graph_findings(graph.target.name, then, now)
+    return found
+
+
+def _proven(before: State, graphs: Sequence[GraphCopy], measured: Span) -> tuple[str, ...]:
+    kept = sum(sum(table.hashes.values()) for table in before.rows.values())
+    seen = (
+        f"graph {graph.target.name}: all {state.size:,} nodes and relationships were as before"
+        for graph, state in zip(graphs, before.graphs, strict=True)
+    )
+    return (f"schema and all {kept:,} earlier rows were as before after {say_span(measured)}", *seen)
 
 
 async def _try_writes(connection: Connection, writes: Sequence[RecordedWrite], *, keep: bool = False) -> dict[str, str]:

@@ -12,7 +12,7 @@ postgast = import_module("postgast")
 tree = import_module("postgast.pg_query_pb2")
 
 Table: TypeAlias = tuple[str, str]
-"""Schema and table."""
+"""Schema and table; temporary tables are in `pg_temp`."""
 
 _GUARDED_SETTINGS = frozenset(
     {
@@ -23,6 +23,9 @@ _GUARDED_SETTINGS = frozenset(
         "client_connection_check_interval",
         "search_path",
         "session_replication_role",
+        "session_authorization",
+        "track_counts",
+        "transaction",
     }
 )
 # What may be dropped without an archive: nothing of it is data.
@@ -99,6 +102,7 @@ class Statement:
         locks: Tables that it locks against readers.
         deletes: The table of a plain DELETE, whose row count says how many are gone.
         deleting: Every table that it deletes from.
+        node: The parsed statement.
     """
 
     text: str
@@ -109,6 +113,7 @@ class Statement:
     locks: frozenset[Table] = frozenset()
     deletes: Table | None = None
     deleting: frozenset[Table] = frozenset()
+    node: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass
@@ -117,6 +122,7 @@ class _Findings:
     root: Any
     made: set[Table]
     renamed: set[tuple[str, ...]]
+    cascades: dict[tuple[Table, str], set[Table]]
     losses: list[Loss] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     outside: str = ""
@@ -125,7 +131,18 @@ class _Findings:
     locks: set[Table] = field(default_factory=set)
 
     def table(self, relation: Any) -> Table:
-        return relation.schemaname or self.schema, relation.relname
+        return self.resolve(relation.schemaname, relation.relname)
+
+    def resolve(self, schema: str, name: str) -> Table:
+        """As the server does: a temporary table hides any other of its name."""
+        hidden = not schema and ("pg_temp", name) in self.made
+        return "pg_temp" if hidden else schema or self.schema, name
+
+    def lose_rows(self, what: str, table: Table, columns: Iterable[str] = (), *, by: str, everything: bool) -> None:
+        """Also those of other tables, by a foreign key that the script itself has made to cascade."""
+        self.lose(what, table, columns, everything=everything)
+        for child in sorted(self.cascades.get((table, by), ())):
+            self.lose(f"{what} {'.'.join(table)}, by a foreign key,", child)
 
     def lose(self, what: str, table: Table | None, columns: Iterable[str] = (), **more: Any) -> None:
         named = f"{what} {'.'.join(table)}" if table else what
@@ -150,28 +167,16 @@ def parse(text: str, schema: str = "public") -> tuple[Statement, ...]:
     starts = [
         token.start for token in postgast.scan(text).tokens if token.token not in {tree.SQL_COMMENT, tree.C_COMMENT}
     ]
-    made: set[Table] = set()
-    renamed: set[tuple[str, ...]] = set()
+    learnt: tuple[Any, ...] = (set(), set(), {})
     return tuple(
-        _statement(raw, starts, each, _Findings(schema, postgast.unwrap_node(each.stmt), made, renamed))
-        for each in parsed
+        _statement(raw, starts, each, _Findings(schema, postgast.unwrap_node(each.stmt), *learnt)) for each in parsed
     )
 
 
-def is_condition(text: str) -> bool:
-    """Whether a text can stand behind WHERE, and nothing else stands there with it."""
-    try:
-        [statement] = postgast.parse(f"SELECT FROM x WHERE {text}").stmts
-    except (postgast.PgQueryError, ValueError):
-        return False
-    present = {name.name for name, _ in statement.stmt.select_stmt.ListFields()}
-    return present <= {"from_clause", "where_clause", "limit_option", "op"} and "where_clause" in present
-
-
 def is_query(text: str) -> bool:
-    """Whether it is one SELECT that writes nothing by itself; raises SqlSyntaxError."""
+    """Whether it is one SELECT that writes and locks nothing by itself; raises SqlSyntaxError."""
     statements = _parsed(text)
-    writes = {tree.InsertStmt, tree.UpdateStmt, tree.DeleteStmt, tree.MergeStmt}
+    writes = {tree.InsertStmt, tree.UpdateStmt, tree.DeleteStmt, tree.MergeStmt, tree.IntoClause, tree.LockingClause}
     kinds = {type(node) for each in statements for _, node in postgast.walk(each.stmt)}
     return len(statements) == 1 and statements[0].stmt.HasField("select_stmt") and not kinds & writes
 
@@ -194,6 +199,9 @@ def without_literals(query: str) -> str:
 
 
 def _parsed(text: str) -> Any:
+    before, nul, _ = text.partition("\0")
+    if nul:
+        raise SqlSyntaxError("a NUL character cuts the script off; take it out", before.count("\n") + 1)
     try:
         return postgast.parse(text).stmts
     except postgast.PgQueryError as error:
@@ -220,6 +228,7 @@ def _statement(raw: bytes, starts: Sequence[int], each: Any, findings: _Findings
         locks=frozenset(findings.locks),
         deletes=findings.deletes,
         deleting=frozenset(findings.deleting),
+        node=findings.root,
     )
 
 
@@ -233,11 +242,13 @@ def _drop(node: Any, findings: _Findings) -> None:
 
 
 def _drop_one(kind: int, names: Sequence[str], findings: _Findings) -> None:
-    table = (names[-2] if len(names) > 1 else findings.schema, names[-1]) if names else None
+    table = findings.resolve("".join(names[-2:-1]), names[-1]) if names else None
     if kind in {tree.OBJECT_TABLE, tree.OBJECT_FOREIGN_TABLE} and table:
         findings.locks.add(table)
         findings.lose("DROP TABLE", table)
+        findings.made.discard(table)
     elif kind == tree.OBJECT_SCHEMA:
+        findings.made.difference_update([each for each in findings.made if each[0] == names[-1]])
         findings.lose(f"DROP SCHEMA {'.'.join(names)}", None, schema=names[-1])
     elif kind in {tree.OBJECT_TYPE, tree.OBJECT_DOMAIN}:
         findings.lose(f"DROP TYPE {'.'.join(names)}", None)
@@ -260,6 +271,20 @@ def _alter_table(node: Any, findings: _Findings) -> None:
             findings.lose(f"ALTER COLUMN {command.name} TYPE of", table, [command.name])
         elif command.subtype == tree.AT_DetachPartition and _concurrently(command):
             findings.outside = "CONCURRENTLY cannot run in a transaction"
+        elif command.subtype == tree.AT_AttachPartition:  # from now on it holds rows that were there before
+            findings.made.discard(table)
+        elif command.subtype == tree.AT_AddInherit:
+            findings.made.discard(findings.table(getattr(command, "def").range_var))
+    for _, constraint in postgast.walk(node):
+        if isinstance(constraint, tree.Constraint) and constraint.contype == tree.CONSTR_FOREIGN:
+            _learn_cascades(constraint, table, findings)
+
+
+def _learn_cascades(constraint: Any, table: Table, findings: _Findings) -> None:
+    referenced = findings.table(constraint.pktable)
+    for by, action in (("delete", constraint.fk_del_action), ("update", constraint.fk_upd_action)):
+        if action in {"c", "n", "d"}:
+            findings.cascades.setdefault((referenced, by), set()).add(table)
 
 
 def _concurrently(command: Any) -> bool:
@@ -269,7 +294,13 @@ def _concurrently(command: Any) -> bool:
 def _widens(column: Any) -> bool:
     """Whether any value fits: text and varchar without a length, by the ordinary cast."""
     names = [_string(each) for each in column.type_name.names]
-    free = names[-1] in {"text", "varchar"} and not column.type_name.typmods and not column.type_name.array_bounds
+    builtin = names[:-1] in ([], ["pg_catalog"])
+    free = (
+        builtin
+        and names[-1] in {"text", "varchar"}
+        and not column.type_name.typmods
+        and not column.type_name.array_bounds
+    )
     return free and not column.HasField("raw_default")
 
 
@@ -278,12 +309,12 @@ def _delete(node: Any, findings: _Findings) -> None:
     if node is findings.root:
         findings.deletes = table
     findings.deleting.add(table)
-    findings.lose("DELETE FROM", table, everything=node is not findings.root)
+    findings.lose_rows("DELETE FROM", table, by="delete", everything=node is not findings.root)
 
 
 def _update(node: Any, findings: _Findings) -> None:
-    everything = node is not findings.root
-    findings.lose("UPDATE", findings.table(node.relation), _assigned(node.target_list), everything=everything)
+    table, columns = findings.table(node.relation), _assigned(node.target_list)
+    findings.lose_rows("UPDATE", table, columns, by="update", everything=node is not findings.root)
 
 
 def _insert(node: Any, findings: _Findings) -> None:
@@ -297,9 +328,12 @@ def _merge(node: Any, findings: _Findings) -> None:
         clause = postgast.unwrap_node(each)
         if not isinstance(clause, tree.MergeWhenClause):
             continue
-        columns = _assigned(clause.target_list) if clause.command_type == tree.CMD_UPDATE else ()
-        if clause.command_type in {tree.CMD_UPDATE, tree.CMD_DELETE}:
-            findings.lose("MERGE into", findings.table(node.relation), columns)
+        table = findings.table(node.relation)
+        if clause.command_type == tree.CMD_UPDATE:
+            findings.lose_rows("MERGE into", table, _assigned(clause.target_list), by="update", everything=True)
+        elif clause.command_type == tree.CMD_DELETE:
+            findings.deleting.add(table)
+            findings.lose_rows("MERGE into", table, by="delete", everything=True)
 
 
 def _truncate(node: Any, findings: _Findings) -> None:
@@ -335,29 +369,31 @@ def _set(node: Any, findings: _Findings) -> None:
 def _rename(node: Any, findings: _Findings) -> None:
     findings.refuse_cascade(node.behavior)
     old = findings.table(node.relation)
-    if node.rename_type == tree.OBJECT_TABLE:
+    if node.rename_type in {tree.OBJECT_TABLE, tree.OBJECT_FOREIGN_TABLE, tree.OBJECT_VIEW, tree.OBJECT_MATVIEW}:
         findings.renamed.add((old[0], node.newname))
+        findings.made.difference_update([old, (old[0], node.newname)])
     elif node.rename_type == tree.OBJECT_COLUMN:
         findings.renamed.add((*old, node.newname))
 
 
 def _move(node: Any, findings: _Findings) -> None:
     findings.renamed.add((node.newschema, node.relation.relname))
+    findings.made.difference_update([findings.table(node.relation), (node.newschema, node.relation.relname)])
 
 
 def _create(node: Any, findings: _Findings) -> None:
-    if not node.if_not_exists:
-        _made(node.relation, findings)
+    _made(node, node.relation, findings)
 
 
 def _create_as(node: Any, findings: _Findings) -> None:
-    if not node.if_not_exists:
-        _made(node.into.rel, findings)
+    _made(node, node.into.rel, findings)
 
 
-def _made(relation: Any, findings: _Findings) -> None:
+def _made(node: Any, relation: Any, findings: _Findings) -> None:
     """What the script itself has made, it may destroy."""
-    findings.made.add(findings.table(relation))
+    if node is findings.root and not node.if_not_exists:
+        schema = "pg_temp" if relation.relpersistence == "t" else relation.schemaname or findings.schema
+        findings.made.add((schema, relation.relname))
 
 
 _LOOKS: Mapping[type[Any], Callable[[Any, _Findings], None]] = {

@@ -1,6 +1,6 @@
 """Whether a table and a graph hold the same things, by their ids."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
@@ -15,6 +15,7 @@ from watchdog.ports.kinds import Duration, ProbeKind, Resources, Role, Script
 from watchdog.ports.probes import Reading, Readings
 from watchdog.probes.neo4j_queries import TIMEOUT, column, reading
 from watchdog.probes.postgres_queries import fetch_wrapped, observing, query_error
+from watchdog.probes.queries import cypher_complaints, sql_complaints
 from watchdog.probes.readings import check_script, single
 from watchdog.targets.neo4j import Neo4jTarget
 from watchdog.targets.postgres import PostgresTarget
@@ -181,6 +182,11 @@ def _too_many(target: str, limit: int) -> ProbeError:
     )
 
 
+def _complaints(read: CrossCheckRead) -> Iterator[str]:
+    yield from sql_complaints(read.rows, "rows")
+    yield from cypher_complaints(read.nodes, "nodes")
+
+
 def _build(
     role: str, options: CrossCheckOptions, reads: Mapping[str, CrossCheckRead], resources: Resources
 ) -> CrossCheckProbe:
@@ -196,4 +202,5 @@ KIND: ProbeKind[CrossCheckOptions, CrossCheckRead] = ProbeKind(
     targets=("postgres",),
     signal_kind=lambda _read: SignalKind.CHECK,
     build=_build,
+    complaints=_complaints,
 )

@@ -1,7 +1,7 @@
 """Checks in Cypher: a query that must return no rows, or one number."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -14,6 +14,7 @@ from watchdog.ports.errors import ProbeError
 from watchdog.ports.kinds import Duration, ProbeKind, Resources, Script
 from watchdog.ports.probes import Reading, Readings
 from watchdog.probes.neo4j_queries import TIMEOUT, column, graph_error, query, reading
+from watchdog.probes.queries import cypher_complaints
 from watchdog.probes.readings import MAX_COUNT, check_script, single
 from watchdog.targets.neo4j import Neo4jTarget
 
@@ -110,6 +111,10 @@ def number(values: list[object], source: str) -> float:
     raise ProbeError(Cause.PROBE_BROKEN, f"{source} {what}")
 
 
+def _complaints(read: CypherCheckRead) -> Iterator[str]:
+    return cypher_complaints(read.query, "query")
+
+
 def _build(
     role: str, options: CypherCheckOptions, reads: Mapping[str, CypherCheckRead], resources: Resources
 ) -> CypherCheckProbe:
@@ -123,4 +128,5 @@ KIND: ProbeKind[CypherCheckOptions, CypherCheckRead] = ProbeKind(
     targets=("neo4j",),
     signal_kind=lambda _read: SignalKind.CHECK,
     build=_build,
+    complaints=_complaints,
 )

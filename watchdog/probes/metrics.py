@@ -239,4 +239,5 @@ KIND: ProbeKind[MetricsOptions, MetricRead] = ProbeKind(
     targets=("http",),
     signal_kind=lambda read: SignalKind(read.kind),
     build=_build,
+    labels=lambda read: read.split,
 )

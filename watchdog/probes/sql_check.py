@@ -1,7 +1,7 @@
 """Checks in SQL: a query that must return no rows, or one number."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -12,6 +12,7 @@ from watchdog.ports.errors import ProbeError
 from watchdog.ports.kinds import ProbeKind, Resources, Script
 from watchdog.ports.probes import Readings
 from watchdog.probes.postgres_queries import Connection, fetch_wrapped, read_each
+from watchdog.probes.queries import sql_complaints
 from watchdog.probes.readings import MAX_COUNT, check_script
 from watchdog.targets.postgres import PostgresTarget
 
@@ -80,6 +81,10 @@ def number(rows: list[tuple[Any, ...]], script: Script) -> float:
     raise ProbeError(Cause.PROBE_BROKEN, f"{script.source or 'query'} {what}")
 
 
+def _complaints(read: SqlCheckRead) -> Iterator[str]:
+    return sql_complaints(read.query, "query")
+
+
 def _build(
     role: str, _options: SqlCheckOptions, reads: Mapping[str, SqlCheckRead], resources: Resources
 ) -> SqlCheckProbe:
@@ -93,4 +98,5 @@ KIND: ProbeKind[SqlCheckOptions, SqlCheckRead] = ProbeKind(
     targets=("postgres",),
     signal_kind=lambda _read: SignalKind.CHECK,
     build=_build,
+    complaints=_complaints,
 )

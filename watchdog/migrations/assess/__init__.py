@@ -1,1 +1,1 @@
-"""How dangerous a PostgreSQL migration is: the locks it takes, what it destroys, and the safe form of each statement."""
+"""How dangerous a PostgreSQL migration is: its locks, what it destroys, and the safe form of each statement."""

@@ -124,11 +124,16 @@ def _relations(rows: Mapping[str, list[tuple[Any, ...]]]) -> dict[Table, Relatio
                 for check, valid, text in checks.get((space, name), [])
                 if not valid
             },
-            parent=(parent[0], parent[1]) if parent else None,
-            default=(default[0], default[1]) if default else None,
+            parent=_table(parent),
+            default=_table(default),
+            beside=_table(beside),
         )
-        for space, name, partitioned, count, size, indexes, below, parent, default in rows["relations"]
+        for space, name, partitioned, count, size, indexes, below, parent, default, beside in rows["relations"]
     }
+
+
+def _table(parts: list[str] | None) -> Table | None:
+    return (parts[0], parts[1]) if parts else None
 
 
 def _by_table(rows: list[tuple[Any, ...]]) -> dict[Table, list[tuple[Any, ...]]]:

@@ -40,6 +40,7 @@ class Relation:
         partitions: Tables below it, at any depth, whether partitions or children.
         parent: The table that it is a partition of.
         default: Its default partition.
+        beside: The default partition of its parent.
         publications: Names of those that publish it.
         views: Views that read it, each with the columns that it reads.
         unvalidated: NOT VALID checks, each with the columns that it says are not null.
@@ -56,6 +57,7 @@ class Relation:
     unvalidated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parent: Table | None = None
     default: Table | None = None
+    beside: Table | None = None
 
 
 @dataclass(frozen=True)

@@ -31,5 +31,9 @@ SELECT n.nspname, n.relname, n.relkind = 'p', s.rows::float8, s.size,
          WHERE i.inhrelid = n.oid AND p.relkind = 'p'),
        (SELECT json_build_array(dn.nspname, d.relname)
           FROM pg_partitioned_table t JOIN pg_class d ON d.oid = t.partdefid JOIN pg_namespace dn ON dn.oid = d.relnamespace
-         WHERE t.partrelid = n.oid)
+         WHERE t.partrelid = n.oid),
+       (SELECT json_build_array(dn.nspname, d.relname)
+          FROM pg_inherits i JOIN pg_partitioned_table t ON t.partrelid = i.inhparent JOIN pg_class d ON d.oid = t.partdefid
+          JOIN pg_namespace dn ON dn.oid = d.relnamespace
+         WHERE i.inhrelid = n.oid)
   FROM named n JOIN summed s ON s.root = n.oid

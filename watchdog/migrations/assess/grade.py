@@ -43,8 +43,10 @@ def assess(
     also = list(between(steps))
     findings: list[Finding] = []
     for step in steps:
-        found = [*step.findings, *(each for each in also if each.line == step.scene.statement.line)]
-        findings += _located(step, found)
+        place = step.scene.statement.line, step.scene.statement.text
+        own = [each for each in also if (each.line, each.statement) == place]
+        also = [each for each in also if each not in own]
+        findings += _located(step, [*step.findings, *own])
     return Assessment(tuple(findings), len(statements), facts.known)
 
 

@@ -129,6 +129,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "ALTER TABLE": _alter(),
         "CREATE TABLE": _kind("CREATE TABLE"),
         "CREATE INDEX": _kind("CREATE INDEX", LockMode.SHARE, Work.INDEX),
+        "CREATE INDEX ON ONLY": _kind("CREATE INDEX", LockMode.SHARE),
         "CREATE INDEX CONCURRENTLY": _kind("CREATE INDEX, Building Indexes Concurrently", _SUE, Work.INDEX),
         "DROP INDEX": _kind("DROP INDEX"),
         "DROP INDEX CONCURRENTLY": _kind("DROP INDEX", _SUE),

@@ -70,9 +70,7 @@ def _not_in_a_transaction(steps: Sequence[Step]) -> Iterator[Finding]:
             message = f"{statement.outside}: between BEGIN and COMMIT it fails with 25001"
             yield step.scene.note("in-transaction", Severity.HIGH, message, safe=f"COMMIT;\n{statement.text};")
         elif transactions.count(statement.transaction) > 1:
-            message = (
-                f"{statement.outside}, but other statements share its file: most tools run a file as one transaction"
-            )
+            message = f"{statement.outside}, but the file has other statements: most tools run it as one transaction"
             safe = f"-- in a file of its own, without a transaction:\n{statement.text};"
             yield step.scene.note("in-transaction", Severity.MEDIUM, message, safe=safe)
 
@@ -88,8 +86,8 @@ def _after_a_lock(steps: Sequence[Step]) -> Iterator[Finding]:
             yield step.scene.note(
                 "after-a-lock",
                 Severity.HIGH if seconds is None or seconds >= _LONG else Severity.MEDIUM,
-                f"while this runs{long}, line {earlier.scene.statement.line} still holds {lock.mode} on {lock.relation}: "
-                f"{lock.mode.blocks} wait until the transaction ends",
+                f"while this runs{long}, line {earlier.scene.statement.line} still holds {lock.mode} on "
+                f"{lock.relation}: {lock.mode.blocks} wait until the transaction ends",
                 safe=f"COMMIT;  -- what came before, so that its locks are gone\n{step.scene.statement.text};",
             )
         if any(lock.mode.blocks_writes for lock in step.waits):
@@ -121,7 +119,7 @@ def _could_be_one(steps: Sequence[Step]) -> Iterator[Finding]:
             yield others[0].scene.note(
                 "could-be-one",
                 Severity.MEDIUM if working > 1 else Severity.LOW,
-                f"{said(table)} is altered {len(together)} times (lines {lines}); one ALTER TABLE looks at its rows once",
+                f"{said(table)} is altered {len(together)} times (lines {lines}); one ALTER TABLE does it all",
                 table=table,
                 safe=sql(merged),
             )

@@ -36,6 +36,7 @@ _ALONE: Final = frozenset(
         "INHERITS",
         "REFERENCES",
         "CREATE INDEX CONCURRENTLY",
+        "CREATE INDEX ON ONLY",
     }
 )
 

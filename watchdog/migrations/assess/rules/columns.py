@@ -200,15 +200,14 @@ def change_type(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
             work=Work.NONE,
         )  # fmt: skip
         return
+    unless = ", unless the old type holds the same bytes; --database tells" if old is None and plain else ""
     unsure = old is None and plain and new.is_free_text
     loss = {} if old and plain and not typenames.loses(old, new) else scene.loss(table, f"the old values of {name}")
     yield scene.change(
         "change-type",
         "ALTER COLUMN TYPE",
         table,
-        f"column {name} of {here} becomes {shown}: "
-        + "the whole table and its indexes are rewritten under the lock"
-        + (", unless the old type holds the same bytes; --database tells" if old is None and plain else ""),
+        f"column {name} of {here} becomes {shown}: the table and its indexes are rewritten under the lock{unless}",
         severity=Severity.MEDIUM if unsure and not scene.is_fresh(table) else None,
         safe=_new_column(table, command.name, shown),
         **({"undo": Undo.ARCHIVE} if unsure and not scene.is_fresh(table) else loss),

@@ -176,7 +176,7 @@ def drop_constraint(scene: Scene, table: Table, command: Any) -> Iterator[Findin
     )
 
 
-def alter_constraint(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
+def alter_constraint(scene: Scene, table: Table, _command: Any) -> Iterator[Finding]:
     """When a constraint is checked."""
     message = f"when a constraint of {said(table)} is checked changes"
     yield scene.change("alter-constraint", "ALTER CONSTRAINT", table, message, category=Category.RELATIONSHIP)

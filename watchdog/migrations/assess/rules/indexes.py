@@ -31,14 +31,13 @@ def create_index(scene: Scene, node: Any) -> Iterator[Finding]:
             yield scene.note("partitioned", Severity.HIGH, message, category=Category.INDEX, table=table, safe=safe)
     else:
         partitioned = bool(relation and relation.partitioned)
-        only = not node.relation.inh
+        only = not node.relation.inh and (partitioned or relation is None)
         yield scene.change(
             "create-index",
-            "CREATE INDEX",
+            "CREATE INDEX ON ONLY" if only else "CREATE INDEX",
             table,
             f"an index of {here} is made " + ("without its partitions" if only else "while every write waits"),
             category=Category.INDEX,
-            work=Work.NONE if only else None,
             safe=""
             if only or scene.is_fresh(table)
             else _by_partition(node, table)

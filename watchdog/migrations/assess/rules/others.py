@@ -77,8 +77,8 @@ def add_value(scene: Scene, node: Any) -> Iterator[Finding]:
         yield rename_value(scene, node)
         return
     message = (
-        f"type {name} gets the value '{node.new_val}', which cannot be removed again: to undo it, the type is made anew "
-        "and every table with it rewritten; old code may not know it"
+        f"type {name} gets the value '{node.new_val}', which cannot be removed again: to undo it, the type is made "
+        "anew and every table with it rewritten; old code may not know it"
     )
     yield scene.note("enum-add-value", Severity.LOW, message, undo=Undo.ARCHIVE)
 
@@ -166,7 +166,7 @@ def sequence(scene: Scene, node: Any) -> Iterator[Finding]:
 def hidden(what: str) -> Callable[[Scene, Any], Iterator[Finding]]:
     """A rule for statements that cannot be seen through."""
 
-    def look(scene: Scene, node: Any) -> Iterator[Finding]:
+    def look(scene: Scene, _node: Any) -> Iterator[Finding]:
         message = f"{what} hides what it does: nothing of it was assessed; write its statements in the script"
         yield scene.note("hidden", Severity.HIGH, message, category=Category.DATA, undo=Undo.NO, seconds=None)
 
@@ -176,7 +176,7 @@ def hidden(what: str) -> Callable[[Scene, Any], Iterator[Finding]]:
 def outside(what: str) -> Callable[[Scene, Any], Iterator[Finding]]:
     """A rule for statements whose effect no rollback takes back."""
 
-    def look(scene: Scene, node: Any) -> Iterator[Finding]:
+    def look(scene: Scene, _node: Any) -> Iterator[Finding]:
         message = f"{what} acts outside this database or beyond any archive; it cannot be taken back"
         yield scene.note("outside", Severity.HIGH, message, category=Category.DATA, undo=Undo.NO)
 
@@ -186,7 +186,7 @@ def outside(what: str) -> Callable[[Scene, Any], Iterator[Finding]]:
 def quiet(rule: str, message: str) -> Callable[[Scene, Any], Iterator[Finding]]:
     """A rule for what nobody feels."""
 
-    def look(scene: Scene, node: Any) -> Iterator[Finding]:
+    def look(scene: Scene, _node: Any) -> Iterator[Finding]:
         yield scene.note(rule, Severity.INFO, message)
 
     return look

@@ -71,7 +71,8 @@ def drop_table(scene: Scene, table: Table, *, cascade: bool) -> Iterator[Finding
     to = {each.to for each in scene.facts.foreign_keys if each.source == real} - {real}
     relation = scene.relation(table)
     parent = relation.parent if relation else None
-    above = (Lock(".".join(parent), LockMode.ACCESS_EXCLUSIVE), *scene.default_lock(parent)) if parent else ()
+    beside = relation.beside if relation else None
+    above = [Lock(".".join(each), LockMode.ACCESS_EXCLUSIVE) for each in (parent, beside) if each]
     from_ = {each.source for each in scene.facts.foreign_keys if each.to == real} - {real} if cascade else set()
     yield scene.change(
         "drop-table",
