@@ -14,7 +14,7 @@ from watchdog.model.releases import Compatibility, Protection, ReleaseState
 from watchdog.model.rules import RungKind
 from watchdog.model.time import SECOND
 from watchdog.ports.actions import Applied, StepContext, Verification
-from watchdog.ports.errors import JournalError, StepError
+from watchdog.ports.errors import JournalError, StepError, StepUncertainError
 from watchdog.runtime.daemon import Daemon
 
 
