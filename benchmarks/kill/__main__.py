@@ -54,7 +54,8 @@ class Line:
 def scenarios(undisturbed: Played) -> list[Scenario]:
     """Every point that the undisturbed run passes, and then the daemons that take over."""
     single = [Scenario((kill,)) for kill in [*kills_of(undisturbed.result.stored), *calls()]]
-    again = [scenario for step in data_steps() for scenario in recoveries(step)]
+    one_of_each_kind = {kind: step for step, kind in data_steps().items()}
+    again = [scenario for step in one_of_each_kind.values() for scenario in recoveries(step)]
     blocked = [Scenario(cut=Blocked(table)) for table in BLOCKING]
     return [*single, *again, *cuts(TRANSACTIONS), *blocked]
 

@@ -20,6 +20,10 @@ CALLS: Final = {"service.send_term": 1, "cache.unlink": 2, "service.start": 1, "
 """Calls of targets and notifiers whose effect no transaction holds, and how many of each a run surely makes."""
 
 
+PASSING: Final = (ev.SightLost, ev.SightRegained)
+"""Events of watching, which come when they come: no two runs have the same."""
+
+
 @dataclass(frozen=True)
 class Kill:
     """Where one life of the daemon ends.
@@ -101,10 +105,11 @@ class Scenario:
         return ", then ".join(parts) or "undisturbed"
 
 
-def data_steps() -> list[str]:
-    """Names of the data rung's steps, in order, from the shipped playbook."""
+def data_steps() -> dict[str, str]:
+    """Names of the data rung's steps, in order, with their kinds, from the shipped playbook."""
     playbook = yaml.safe_load((shipped() / "rollbacks" / "emergency" / "playbook.yaml").read_text(encoding="utf-8"))
-    return [step["name"] for rung in playbook["rungs"] if rung["rung"] == "data" for step in rung["steps"]]
+    data = next(rung for rung in playbook["rungs"] if rung["rung"] == "data")
+    return {step["name"]: step["kind"] for step in data["steps"]}
 
 
 def site_of(event: Event) -> str:
@@ -130,6 +135,8 @@ def kills_of(stored: Sequence[Stored]) -> list[Kill]:
     kills = [Kill(side, "claim") for side in SIDES]
     seen: Counter[str] = Counter()
     for together in appends(stored):
+        if isinstance(together[0].body, PASSING):
+            continue
         site = site_of(together[0].body)
         seen[site] += 1
         kills += [Kill(side, site, seen[site]) for side in SIDES]

@@ -9,6 +9,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
+from benchmarks.kill.points import PASSING
 from watchdog.demo import before as snapshot
 from watchdog.demo.before import Systems
 from watchdog.demo.daemon import GUARD
@@ -35,6 +36,7 @@ REPEATED: Final = (
     ev.NoticeSettled,
     ev.PendingShifted,
     ev.ClockStepped,
+    *PASSING,
 )
 """Events that a restart may add, or that come when they come."""
 

@@ -61,7 +61,7 @@ async def _chain(
         return list(await asyncio.gather(*tasks))
 
 
-async def _one(  # noqa: PLR0913 - the pair and where it is tried
+async def _one(  # noqa: PLR0913, PLR0917 - the pair and where it is tried
     gate: asyncio.Semaphore,
     server: psycopg.AsyncConnection[tuple[object, ...]],
     admin: str,
@@ -73,8 +73,7 @@ async def _one(  # noqa: PLR0913 - the pair and where it is tried
 ) -> Outcome:
     try:
         outcome = await try_pair(name, database_url(admin, database), scratch, up, referee)
-        if outcome.kind != "restored":
-            sys.stderr.write(f"{outcome.kind} {name}: {outcome.cause}\n")
+        sys.stderr.write(f"{outcome.kind} {name} {outcome.seconds:.1f} s {outcome.cause}\n")
         await server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
         return outcome
     finally:

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import psycopg
 
 from benchmarks.rollback.rows import Rows, quarantined, snapshot, users
-from watchdog.migrations.apply import RefusedError, apply
+from watchdog.migrations.apply import apply
 from watchdog.migrations.rollback import Report, rollback
+from watchdog.migrations.session import RefusedError
 from watchdog.ports.errors import WatchdogError
 from watchdog.servers.postgres import tool
 
@@ -50,8 +51,10 @@ async def schema(url: str) -> str:
     parts = urlsplit(url)
     process = await asyncio.create_subprocess_exec(
         tool("pg_dump"), "-s", "-N", "watchdog",
-        env={"PATH": os.defpath, "PGHOST": str(parts.hostname), "PGPORT": str(parts.port), "PGUSER": str(parts.username),
-             "PGPASSWORD": str(parts.password), "PGDATABASE": parts.path.lstrip("/")},
+        env={
+            "PATH": os.defpath, "PGHOST": str(parts.hostname), "PGPORT": str(parts.port),
+            "PGUSER": str(parts.username), "PGPASSWORD": str(parts.password), "PGDATABASE": parts.path.lstrip("/"),
+        },
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, _ = await process.communicate()
@@ -159,7 +162,7 @@ def _compare(
     for number, table in post.items():
         if number in seeded:
             continue
-        said = '"%s"."%s"' % (pre[number].name if number in pre else table.name)  # noqa: UP031 - a tuple
+        said = '"%s"."%s"' % (pre[number].name if number in pre else table.name)
         written = (table.rows - pre[number].rows).total() if number in pre else table.rows.total()
         if kept[said] < written:
             return f"of {written} later rows of the new {said} {kept[said]} are in quarantine"

@@ -9,7 +9,9 @@ from benchmarks.rollback.pair import Outcome
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Markdown: the sums, then each pair that was not restored with its cause."""
     count = len(outcomes) or 1
-    kinds = {kind: [one for one in outcomes if one.kind == kind] for kind in ("restored", "refused", "impossible", "failed")}
+    kinds = {
+        kind: [one for one in outcomes if one.kind == kind] for kind in ("restored", "refused", "impossible", "failed")
+    }
     says = {
         "restored": "schema and every earlier row restored",
         "refused": "refused before anything changed",
@@ -19,11 +21,9 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     lines = ["| outcome | pairs | share |", "|---|---:|---:|"]
     lines += [f"| {says[kind]} | {len(ones)} | {len(ones) / count:.1%} |" for kind, ones in kinds.items()]
     live, aside = sum(one.later_live for one in outcomes), sum(one.later_quarantined for one in outcomes)
-    lines += [
-        "",
-        f"{len(outcomes)} pairs in {seconds:.0f} s; a pair took {median([o.seconds for o in outcomes] or [0]):.2f} s"
-        f" (median). Of the later rows in rebuilt or new tables {live} stayed live, {aside} went to quarantine.",
-    ]
+    took = median([one.seconds for one in outcomes] or [0])
+    lines += ["", f"{len(outcomes)} pairs in {seconds:.0f} s; a pair took {took:.2f} s (median)."]
+    lines[-1] += f" Of the later rows in rebuilt tables {live} stayed live; {aside} rows went to quarantine."
     others = [*kinds["refused"], *kinds["impossible"], *kinds["failed"]]
     if others:
         lines += ["", "| pair | outcome | cause |", "|---|---|---|"]

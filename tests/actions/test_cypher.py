@@ -62,6 +62,16 @@ async def test_without_its_backup_point_nothing_is_deleted(graph: Neo4jTarget, c
     assert await value(graph, MITIGATIONS) == 10
 
 
+async def test_a_backup_point_outlives_the_script(graph: Neo4jTarget, context: Contexts) -> None:
+    with pytest.raises(StepError, match="has no backup point"):
+        await step(graph, "MATCH (b {id: 'b1'}) DETACH DELETE b", backup="b1").execute(context())
+    assert await value(graph, "MATCH (b:MigrationBackup) RETURN count(b)") == 1
+    [complaint] = KIND.complaints(
+        CypherOptions(script=Script("MATCH (k:Kept) SET k.x = 1"), backup="b1", backup_label="Kept")
+    )
+    assert "backup point" in complaint
+
+
 async def test_a_failing_statement_takes_the_others_back(graph: Neo4jTarget, context: Contexts) -> None:
     mine = context()
     action = step(graph, UNDO + "MATCH (c:Control) SET c.x = 1 / 0;\n", backup="b1")
@@ -72,7 +82,7 @@ async def test_a_failing_statement_takes_the_others_back(graph: Neo4jTarget, con
 
 
 async def test_a_stale_leader_runs_nothing(graph: Neo4jTarget, context: Contexts) -> None:
-    await step(graph, "MATCH (c:Control) SET c.seen = true").execute(context(epoch=5))
+    await step(graph, "MATCH (c:Control) SET c.seen = true", backup="b1").execute(context(epoch=5))
     action = step(graph, UNDO, backup="b1")
     with pytest.raises(FencedError, match="epoch 5"):
         await action.execute(context(epoch=4))
@@ -98,14 +108,14 @@ async def test_an_index_is_made_outside_a_transaction_and_verified(graph: Neo4jT
 async def test_a_wrong_login_is_named_without_the_password(neo4j_clean: Neo4jServer, context: Contexts) -> None:
     target = Neo4jTarget("graph", Neo4jOptions(url=neo4j_clean.url, user="neo4j", password=Plain("hunter2-hunter2")))
     with pytest.raises(StepError, match="refuses the login") as caught:
-        await step(target, "MATCH (c:Control) SET c.x = 1").execute(context())
+        await step(target, "MERGE (:Control {id: 1})").execute(context())
     assert "hunter2" not in str(caught.value)
     await target.close()
 
 
 async def test_an_unreachable_server_cannot_tell(context: Contexts) -> None:
     target = Neo4jTarget("graph", Neo4jOptions(url="bolt://127.0.0.1:1", user="neo4j", password=Plain("x")))
-    action = step(target, "MATCH (c:Control) SET c.x = 1")
+    action = step(target, "MERGE (:Control {id: 1})")
     with pytest.raises(StepError, match="does not answer"):
         await action.execute(context())
     await target.close()

@@ -77,7 +77,21 @@ async def test_an_unreachable_server_is_named_without_its_password(context: Cont
         ({"clear": ("app:session:a",), "never": ("app:session:",)}, "lies under the protected"),
         ({"clear": ("app:",), "never": ("",)}, "protects everything"),
         ({"clear": ("app:",), "max_keys": 0}, "1 or more"),
+        ({"clear": ("watchdog:",)}, "holds the protected 'watchdog:'"),
+        ({"clear": ("watchdog:fence:",)}, "lies under the protected 'watchdog:'"),
+        ({"clear": ("w",)}, "holds the protected 'watchdog:'"),
+        ({"clear": ("a",)}, "3 characters or more"),
+        ({"clear": (":",)}, "3 characters or more"),
+        ({"clear": ("a:",)}, "3 characters or more"),
+        ({"clear": ("compliance",)}, "last"),
     ],
 )
 def test_a_clear_that_reaches_too_far_is_refused(options: dict[str, object], says: str) -> None:
     assert any(says in each for each in KIND.complaints(RedisActionOptions(**options)))  # type: ignore[arg-type]
+
+
+async def test_what_reaches_too_far_is_not_run_even_if_nobody_checked_it(cache: RedisTarget, context: Contexts) -> None:
+    await step(cache, clear=("other:",)).execute(context(epoch=7))
+    with pytest.raises(StepError, match="Nothing was deleted"):
+        await step(cache, clear=("watchdog:",)).execute(context(epoch=7))
+    assert await cache.client().exists("watchdog:fence:compliance") == 1

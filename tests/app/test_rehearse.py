@@ -8,6 +8,7 @@ import pytest
 from watchdog.app.compose import NoGuardError
 from watchdog.app.rehearse import RehearsalError, certify
 from watchdog.model.releases import Certificate
+from watchdog.ports.errors import WatchdogError
 
 CONFIG = """\
 version: 1
@@ -43,8 +44,7 @@ rungs:
         kind: sql
         target: db
         timeout: 20s
-        script: |
-          ALTER TABLE users DROP COLUMN score;
+        script: {text: "ALTER TABLE users DROP COLUMN score;"}
         archive:
           - {name: score, table: public.users, columns: [score], key: [id]}
 """
@@ -91,6 +91,19 @@ async def test_what_a_copy_of_production_brings_along_does_not_stand_in_for_the_
     assert certificate.restored, certificate.findings
 
 
+async def test_a_release_may_make_our_schema_itself(config: Path, pg_database: str) -> None:
+    make = UP.replace("ALTER TABLE", "CREATE SCHEMA watchdog; CREATE TABLE watchdog.mine (); ALTER TABLE")
+    certificate = await rehearsed(config, sys.executable, "-c", make, pg_database)
+    assert certificate.restored, certificate.findings
+
+
+async def test_a_copy_on_which_the_rollback_failed_is_not_clean_either(config: Path, pg_database: str) -> None:
+    with pytest.raises(WatchdogError, match="has no column score"):
+        await rehearsed(config, "true")
+    with pytest.raises(RehearsalError, match="no clean copy"):
+        await rehearsed(config, sys.executable, "-c", UP, pg_database)
+
+
 async def test_what_the_command_says_stands_in_no_message_of_ours(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,5 +114,5 @@ async def test_what_the_command_says_stands_in_no_message_of_ours(
 
 
 async def test_a_guard_that_is_not_there_is_told_with_those_that_are(config: Path) -> None:
-    with pytest.raises(NoGuardError, match="no guard 'shopp' in .*; there are: shop"):
+    with pytest.raises(NoGuardError, match=r"no guard 'shopp' in .*; there are: shop"):
         await certify(config, "shopp", ["true"], [])

@@ -7,7 +7,9 @@ from tests.cli.conftest import Watchdog
 from watchdog.cli import demo
 from watchdog.demo.checks import Check
 from watchdog.demo.daemon import DaemonError
+from watchdog.demo.stack import StackError
 from watchdog.demo.story import Frame, Options
+from watchdog.servers.errors import ServerError
 
 
 class Told:
@@ -64,8 +66,11 @@ def test_machines_get_the_table_and_nothing_else(told: type[Told], watchdog: Wat
     assert said["checks"][0] == {"name": "schema as before", "ok": True, "detail": "0 lines differ"}
 
 
-def test_a_story_that_cannot_be_told_fails_with_its_reason(told: type[Told], watchdog: Watchdog) -> None:
-    told.fails = DaemonError("waited 40 s for: every rule is judged")
+@pytest.mark.parametrize("kind", [DaemonError, ServerError, StackError])
+def test_a_story_that_cannot_be_told_fails_with_its_reason(
+    told: type[Told], watchdog: Watchdog, kind: type[Exception]
+) -> None:
+    told.fails = kind("waited 40 s for: every rule is judged")
     ran = watchdog("demo")
     assert ran.exit_code == 1
     assert ran.stderr == "watchdog: waited 40 s for: every rule is judged\n"

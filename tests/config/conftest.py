@@ -11,7 +11,17 @@ import pytest
 from watchdog.config import Registries, Report, inspect
 from watchdog.model.signals import SignalKind
 from watchdog.model.time import SECOND
-from watchdog.ports.kinds import ActionKind, Duration, NotifierKind, ProbeKind, Role, Script, Target, TargetKind
+from watchdog.ports.kinds import (
+    ActionKind,
+    Duration,
+    Fencing,
+    NotifierKind,
+    ProbeKind,
+    Role,
+    Script,
+    Target,
+    TargetKind,
+)
 from watchdog.ports.secrets import Secret
 
 ENVIRON = {
@@ -238,8 +248,8 @@ def probe(
     return ProbeKind(name, options, read, (targets,), kind, build, labels=labels)
 
 
-def action(name: str, options: type[Any], *targets: str, complaints: Any = lambda _options: ()) -> ActionKind[Any]:
-    return ActionKind(name, options, targets, lambda _options: name in {"sql", "cypher"}, build, complaints)
+def action(name: str, options: type[Any], *targets: str, **more: Any) -> ActionKind[Any]:
+    return ActionKind(name, options, targets, lambda _options: name in {"sql", "cypher"}, build, **more)
 
 
 def _gauge_or_counter(read: GaugeRead) -> SignalKind:
@@ -272,7 +282,12 @@ REGISTRIES = Registries(
         "redis": action("redis", RedisOptions, "redis"),
         "feature_flag": action("feature_flag", FlagOptions, "postgres"),
         "process": action("process", ProcessStepOptions, "process"),
-        "fence_writers": action("fence_writers", FenceOptions, "postgres"),
+        "fence_writers": action(
+            "fence_writers",
+            FenceOptions,
+            "postgres",
+            fencing=lambda options: Fencing(frozenset(options.roles), lifts=options.do == "lift"),
+        ),
         "cancel_migration": action("cancel_migration", CancelOptions, "postgres"),
         "http": action("http", HttpStepOptions, "http"),
         "wait": action("wait", WaitOptions),

@@ -137,6 +137,22 @@ def test_the_hash_of_a_playbook_covers_its_scripts_and_not_its_comments(project:
     assert loaded(project).guards[0].settings.playbook.hash != before.hash
 
 
+def test_the_hash_covers_the_scripts_behind_a_compensation(project: Project) -> None:
+    """Steps of a compensation stand between the steps of the rungs."""
+    waits = "".join(f"      - {{name: wait {number}, kind: wait, for: {number}s}}\n" for number in range(1, 8))
+    ladder = "rollbacks/emergency/playbook.yaml"
+    project.change(ladder, "  - rung: flag\n", f"    compensate:\n{waits}  - rung: flag\n")
+    scripts = sorted(each.name for each in (project.folder / "rollbacks/emergency").glob("undo_*"))
+    seen = {loaded(project).guards[0].settings.playbook.hash}
+    for name in scripts:
+        with (project.folder / "rollbacks/emergency" / name).open("a") as script:
+            script.write("\n")
+        seen.add(loaded(project).guards[0].settings.playbook.hash)
+    project.change("rollbacks/emergency/playbook.yaml", "kind: wait, for: 1s", "kind: wait, for: 9s")
+    seen.add(loaded(project).guards[0].settings.playbook.hash)
+    assert len(seen) == len(scripts) + 2
+
+
 def test_the_hash_is_the_same_from_another_folder(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     there = project.folder.rename(tmp_path_factory.mktemp("other") / "place")
     moved = Project(there, dict(ENVIRON))

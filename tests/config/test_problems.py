@@ -274,6 +274,150 @@ MISTAKES = {
         "rungs[3].steps[3].backup",
         "into the journal",
     ),
+    "a reference of a kind that there is not": (
+        CONFIG,
+        "${env:SLACK_BOT_TOKEN}",
+        "${vault:token}",
+        "${vault:token}",
+        "notifiers.slack.bot_token",
+        "`${` begins no reference that is known; write `${env:NAME}` or `${file:/path}`",
+    ),
+    "a reference that does not end": (
+        CONFIG,
+        "${env:COMPLIANCE_PID_FILE}",
+        "'${env:COMPLIANCE_PID_FILE'",
+        "pid_file",
+        "targets.service.pid_file",
+        "begins no reference",
+    ),
+    "two beats with one name": (
+        CONFIG,
+        "name: status page",
+        "name: stakeholders",
+        "audience: public",
+        "plans.seed.beats[2].name",
+        "`stakeholders` is the name of another beat, in line ",
+    ),
+    "evidence by a label that the counter has not": (
+        RULES,
+        "label: sqlstate",
+        "label: sqlstat",
+        "label: sqlstat",
+        "evidence[0].label",
+        "the signal `db_errors` is not split by `sqlstat`, so nothing is ever counted; write `sqlstate`",
+    ),
+    "a rule by a label that the counter has not": (
+        RULES,
+        "bad: errors",
+        "bad: {signal: errors, where: {route: /x}}",
+        "bad: {signal",
+        "rules.error_rate.bad.where.route",
+        "write `route` under `split` of the signal",
+    ),
+    "a code that is no SQLSTATE": (
+        RULES,
+        '"42703"',
+        '"4270"',
+        '"4270"',
+        "evidence[0].codes[0]",
+        "`4270` is no SQLSTATE of five characters; write",
+    ),
+    "evidence without codes": (
+        RULES,
+        'codes: ["42703", "42P01", "23502", "22P02"]',
+        "codes: []",
+        "codes: []",
+        "evidence[0].codes",
+        "names no code",
+    ),
+    "a share of everything in everything": (
+        RULES,
+        "bad: errors",
+        "bad: requests",
+        "bad: requests",
+        "rules.error_rate.bad",
+        "is the same as `total`",
+    ),
+    "a gauge rule with a mode": (
+        RULES,
+        "mode: literal",
+        "mode: either",
+        "mode: either",
+        "rules.blocked_ddl.mode",
+        "always literal; write literal, or leave it out",
+    ),
+    "a stall rule with a mode": (
+        RULES,
+        "    after: 10s\n",
+        "    after: 10s\n    mode: literal\n",
+        "mode: literal",
+        "rules.stall.mode",
+        "always confident",
+    ),
+    "a stall rule that holds": (
+        RULES,
+        "    after: 10s\n",
+        "    after: 10s\n    hold: 1m\n",
+        "hold: 1m",
+        "rules.stall.hold",
+        "is not looked at: a breach of such a rule counts at once; write `after: …`",
+    ),
+    "a check rule that holds": (
+        CHECKS,
+        "    help: The catalog",
+        "    hold: 1m\n    help: The catalog",
+        "hold: 1m",
+        "rules.integrity.hold",
+        "write `confirm: …`",
+    ),
+    "a confident rule that holds": (
+        RULES,
+        "above: 5%\n    hold: 5m\n    mode: either",
+        "above: 5%\n    hold: 5m\n    mode: confident",
+        "hold: 5m",
+        "rules.error_rate.hold",
+        "another `mode`",
+    ),
+    "a fence that is never lifted": (
+        LADDER,
+        "        do: lift\n",
+        "        do: fence\n",
+        "name: fence writers",
+        "rungs[3].steps[0]",
+        "`compliance_app` can never write again; write a step with `do: lift`",
+    ),
+    "a lift before its fence": (
+        LADDER,
+        "        do: fence\n",
+        "        do: lift\n",
+        "roles: [compliance_app]",
+        "rungs[3].steps[0].roles",
+        "`compliance_app` was not kept from writing by a step before this one",
+    ),
+    "a lift for somebody else": (
+        LADDER,
+        "        do: lift\n        roles: [compliance_app]",
+        "        do: lift\n        roles: [compliance_app, compliance_job]",
+        "compliance_job",
+        "rungs[3].steps[7].roles",
+        "`compliance_job` was not kept from writing",
+    ),
+    "a lift for too few": (
+        LADDER,
+        "        do: fence\n        roles: [compliance_app]",
+        "        do: fence\n        roles: [compliance_app, compliance_job]",
+        "name: fence writers",
+        "rungs[3].steps[0]",
+        "`compliance_job` can never write again",
+    ),
+    "a number below its bound": (
+        RULES,
+        "min_count: 3",
+        "min_count: 0",
+        "min_count: 0",
+        "evidence[0].min_count",
+        "must be greater than 0; write a number greater than 0",
+    ),
 }
 
 
@@ -294,6 +438,7 @@ def test_a_mistake_is_reported_once_with_file_line_and_key(project: Project, mis
     assert [str(Path(found.file).relative_to(project.folder)) for found in own] == [file]
     assert own[0].line in expected
     assert words in str(own[0])
+    assert own[0].instead
     assert len(project.inspect().problems) == 1 or mistake in CONSEQUENCES
 
 
@@ -305,6 +450,8 @@ CONSEQUENCES = {
     "rungs out of order",
     "a signal declared twice",
     "an unknown rung",
+    "a fence that is never lifted",  # and its roles are fenced twice
+    "a lift before its fence",
 }
 
 
@@ -348,22 +495,28 @@ def test_a_missing_configuration_says_so(project: Project) -> None:
     ("text", "line", "words"),
     [
         ("version: 1\nstate: [a\n", 3, "this is not YAML"),
-        ("version: 1\nstate: \tx: y\n", 2, "this is not YAML"),
+        ("version: 1\nstate: [a\nb: c\n", 3, "write the `]` that closes the list"),
+        ("version: 1\nstate: \tx: y\n", 2, "write spaces in place of the tab"),
+        ("version: 1\nstate: a: b\n", 2, "write each key on a line of its own, or quotes around a value"),
+        ("version: 1\n  state: a\n", 2, "write each key on a line of its own"),
         ("version: 1\nversion: 1\n", 2, "stands twice, first in line 1"),
         ("- a\n", 1, "must be a mapping"),
         ("", 1, "the file is empty"),
         ("version: 1\nstate: !!python/name:os.system x\n", 2, "tags are not read"),
-        ("version: 1\nstate: a\x07b\n", 2, "control character"),
-        ('version: 1\nstate: "\\UFFFFFFFF"\n', 0, "impossible number"),
-        ("a: &a [*a]\n", 1, "an anchor holds itself"),
-        ("a: " + "[" * 1200 + "]" * 1200 + "\n", 0, "nested too deeply"),
-        ("version: 1\nstate: *hunter2\n", 2, "found undefined alias …"),
+        ("version: 1\nstate: a\x07b\n", 2, "control character; write the text without it"),
+        ('version: 1\nstate: "\\UFFFFFFFF"\n', 0, "impossible number; write the character itself"),
+        ("a: &a [*a]\n", 1, "an anchor holds itself; write the alias outside"),
+        ("a: " + "[" * 1200 + "]" * 1200 + "\n", 0, "nested too deeply; write it flatter"),
+        ("version: 1\nstate: *hunter2\n", 2, "found undefined alias …; write the anchor"),
     ],
 )
-def test_what_is_no_configuration_at_all_says_where(project: Project, text: str, line: int, words: str) -> None:
+def test_what_is_no_configuration_at_all_says_where_and_what_to_write(
+    project: Project, text: str, line: int, words: str
+) -> None:
     project.config.write_text(text)
     problems = project.inspect().problems
     assert any(problem.line == line and words in str(problem) for problem in problems), problems
+    assert all(problem.instead for problem in problems)
     assert "hunter2" not in project.said()
 
 
@@ -519,7 +672,25 @@ def test_a_probe_that_is_too_frequent_by_itself_is_warned_about(project: Project
     project.change(CONFIG, "    demo: true ", "    demo: false ")
     project.change(CHECKS, "    target: graph\n    every: 5s", "    target: graph\n    every: 1s")
     found = [warning for warning in project.inspect().warnings if warning.file.endswith(CHECKS)]
-    assert [warning.key for warning in found] == ["signals[4].every"]
+    assert [warning.key for warning in found if warning.key.endswith("every")] == ["signals[4].every"]
+
+
+def test_a_reading_that_may_take_as_long_as_its_interval_is_warned_about(project: Project) -> None:
+    project.change(CONFIG, "    every: 1s\n", "")
+    project.change(CONFIG, "    demo: true ", "    demo: false ")
+    project.change(
+        CHECKS, "    target: graph\n    every: 5s\n    timeout: 3s", "    target: graph\n    every: 5s\n    timeout: 5s"
+    )
+    found = {warning.key: str(warning) for warning in project.inspect().warnings if warning.key.endswith("timeout")}
+    assert set(found) == {"signals[2].timeout", "signals[4].timeout"}
+    assert "as long as the interval of 5.0 s; write less than `every`" in found["signals[4].timeout"]
+
+
+def test_a_step_that_may_take_longer_than_the_budget_is_warned_about(project: Project) -> None:
+    project.change(LADDER, "budget: 5m", "budget: 50s")
+    found = {warning.key: str(warning) for warning in project.inspect().warnings}
+    assert set(found) == {f"rungs[3].steps[{number}].timeout" for number in (2, 3, 4, 5)}
+    assert "longer than the whole budget of 50 s" in found["rungs[3].steps[3].timeout"]
 
 
 def test_what_nothing_uses_is_warned_about(project: Project) -> None:

@@ -105,6 +105,21 @@ class TestBreach:
         climb.say(judged(errors=ok()))
         assert climb.guard.blind == {}
 
+    def test_time_that_nobody_watched_is_not_time_without_data(self) -> None:
+        climb = Climb(replace(SETTINGS, bake=60 * MINUTE))
+        climb.start()
+        climb.say(judged(errors=NO_DATA))
+        climb.now += climb.guard.settings.blind_after
+        climb.crash()
+        assert climb.events(ev.SightMissed) == []
+        climb.now += climb.guard.settings.blind_after
+        climb.say(inputs.Gap(SECOND))
+        assert climb.events(ev.SightMissed) == []
+        climb.now += SECOND
+        assert climb.say(judged(errors=NO_DATA))
+        assert [event.rule for event in climb.events(ev.SightMissed)] == ["errors"]
+        assert climb.say(inputs.Gap(MINUTE)) == ()
+
     def test_time_that_nobody_watched_does_not_count_as_held(self, climb: Climb) -> None:
         climb.start()
         climb.say(judged(errors=LITERAL))

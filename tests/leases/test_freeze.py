@@ -45,23 +45,23 @@ def test_a_guard_frozen_by_name_stays_so_when_all_are_thawed(switch: FileFreezeS
     switch.freeze("api", "ana", "mine")
     switch.freeze(None, "bob", "all")
 
-    assert switch.unfreeze(None)
+    assert switch.unfreeze(None, "eve")
     assert switch.frozen("api") == ("ana", "mine")
     assert switch.frozen("web") is None
-    assert switch.unfreeze("api")
+    assert switch.unfreeze("api", "eve")
     assert switch.frozen("api") is None
 
 
 def test_all_frozen_holds_a_guard_that_is_thawed_by_name(switch: FileFreezeSwitch) -> None:
     switch.freeze(None, "bob", "all")
 
-    assert not switch.unfreeze("api")
+    assert not switch.unfreeze("api", "eve")
     assert switch.frozen("api") == ("bob", "all")
 
 
 def test_thawing_what_is_not_frozen_says_so(switch: FileFreezeSwitch) -> None:
-    assert not switch.unfreeze("api")
-    assert not switch.unfreeze(None)
+    assert not switch.unfreeze("api", "eve")
+    assert not switch.unfreeze(None, "eve")
 
 
 def test_freezing_again_replaces_the_reason(switch: FileFreezeSwitch, files: Path) -> None:
@@ -97,13 +97,18 @@ def test_what_cannot_be_read_counts_as_frozen(switch: FileFreezeSwitch, files: P
 
     assert frozen is not None
     assert str(files / "_all.json") in frozen[1]
-    assert switch.unfreeze(None)
+    assert switch.unfreeze(None, "eve")
     assert switch.frozen("api") is None
 
 
 @pytest.mark.parametrize("name", ESCAPES)
 def test_no_name_leads_out_of_the_directory(switch: FileFreezeSwitch, tmp_path: Path, name: str) -> None:
-    for use in (switch.frozen, switch.unfreeze, lambda guard: switch.freeze(guard, "ana", "why")):
+    for use in (
+        switch.frozen,
+        lambda guard: switch.unfreeze(guard, "eve"),
+        lambda guard: switch.freeze(guard, "ana", "why"),
+        lambda guard: switch.thawed_by(guard, ("ana", "why")),
+    ):
         with pytest.raises(WatchdogError, match="cannot be a guard's name"):
             use(name)
 
@@ -143,3 +148,37 @@ def test_a_freeze_that_fails_half_way_leaves_the_earlier_one(
     assert switch.frozen("api") == ("ana", "first")
     assert json.loads((files / "api.json").read_text())["who"] == "ana"
     assert len(list(files.iterdir())) == 1
+
+
+def test_who_thawed_is_on_record_for_the_freeze_that_it_ended(switch: FileFreezeSwitch, files: Path) -> None:
+    switch.freeze("api", "ana", "drill")
+    assert switch.thawed_by("api", ("ana", "drill")) is None
+    switch.unfreeze("api", "eve")
+    assert switch.thawed_by("api", ("ana", "drill")) == "eve"
+    # Frozen again, and the file taken away by hand: nobody has said who that was.
+    switch.freeze("api", "ana", "for real")
+    (files / "api.json").unlink()
+    assert switch.thawed_by("api", ("ana", "for real")) is None
+
+
+def test_of_two_freezes_the_one_who_ended_the_last_counts(switch: FileFreezeSwitch) -> None:
+    switch.freeze(None, "ana", "all")
+    switch.freeze("api", "bob", "mine")
+    switch.unfreeze(None, "eve")
+    switch.unfreeze("api", "kim")
+    assert switch.thawed_by("api", ("ana", "all")) == "kim"
+    assert switch.thawed_by("web", ("ana", "all")) == "eve"
+
+
+def test_a_note_that_cannot_be_written_keeps_nobody_from_thawing(
+    switch: FileFreezeSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.freeze("api", "ana", "why")
+
+    def full(_file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("watchdog.leases.freeze.os.fsync", full)
+    assert switch.unfreeze("api", "eve")
+    assert switch.frozen("api") is None
+    assert switch.thawed_by("api", ("ana", "why")) is None

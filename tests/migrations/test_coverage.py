@@ -47,6 +47,17 @@ def complaints(script: str, *archives: Archive, transactional: bool = True) -> l
         "CREATE RULE r AS ON INSERT TO log DO DELETE FROM users",
         "CREATE TABLE t AS SELECT 1; DROP TABLE users",
         "CREATE TABLE IF NOT EXISTS users (id int); DROP TABLE users",
+        "CREATE TEMP TABLE users (id int); DELETE FROM public.users",
+        "CREATE TEMP TABLE users (id int); DROP TABLE users; DELETE FROM users",
+        "CREATE TABLE v (); DROP TABLE v; CREATE VIEW v AS SELECT * FROM users; DELETE FROM v",
+        "CREATE TABLE v (); ALTER TABLE v RENAME TO w; CREATE VIEW v AS SELECT * FROM users; DELETE FROM v",
+        "CREATE TABLE v (); ALTER TABLE v SET SCHEMA other; DELETE FROM v",
+        "CREATE SCHEMA junk CREATE TABLE users (id int); DELETE FROM users",
+        "CREATE SCHEMA junk; CREATE TABLE junk.t (); DROP SCHEMA junk; DELETE FROM junk.t",
+        "EXPLAIN CREATE TABLE users AS SELECT 1; DELETE FROM users",
+        "CREATE TABLE p (id int) PARTITION BY LIST (id); ALTER TABLE p ATTACH PARTITION users DEFAULT; DELETE FROM p",
+        "CREATE TABLE p (id int); ALTER TABLE users INHERIT p; DELETE FROM p",
+        "ALTER TABLE users ALTER score TYPE evil.text",
     ],
 )
 def test_what_destroys_data_needs_an_archive(script: str) -> None:
@@ -66,6 +77,14 @@ def test_what_destroys_data_needs_an_archive(script: str) -> None:
         "CREATE TABLE t AS SELECT 1; TRUNCATE t",
         "SELECT 'DELETE FROM users' -- DROP TABLE users",
         "LOCK TABLE users; SET LOCAL ROLE app_owner; ANALYZE users",
+        "ALTER TABLE users ALTER score TYPE pg_catalog.text",
+        "ALTER TABLE users ADD token uuid DEFAULT gen_random_uuid(), ADD at timestamptz DEFAULT now()",
+        "SELECT setval('users_id_seq', max(id)) FROM users",
+        "CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION touch()",
+        "WITH a AS (TABLE watchdog.archive_a) INSERT INTO users SELECT a.* FROM a JOIN watchdog.archive_b USING (id)",
+        "INSERT INTO notes VALUES ('watchdog')",
+        "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE",
     ],
 )
 def test_what_destroys_nothing_needs_none(script: str) -> None:
@@ -103,6 +122,14 @@ def test_an_archive_of_the_same_covers_it(script: str, archive: Archive) -> None
         ("TRUNCATE users", Archive(name="some", table="users", where="id < 5")),
         ("WITH d AS (DELETE FROM users) SELECT 1", Archive(name="some", table="users", where="id < 5")),
         ("DROP SCHEMA audit", USERS),
+        ("DROP TYPE mood", USERS),
+        ("DELETE FROM users; DROP TYPE mood", USERS),
+        (
+            "ALTER TABLE c ADD FOREIGN KEY (u) REFERENCES users ON DELETE CASCADE; DELETE FROM users",
+            USERS,
+        ),
+        ("ALTER TABLE c ADD u int REFERENCES users ON DELETE SET NULL; DELETE FROM users", USERS),
+        ("ALTER TABLE c ADD FOREIGN KEY (u) REFERENCES users ON UPDATE CASCADE; UPDATE users SET id = 1", USERS),
         ("ALTER TABLE users RENAME TO old; ALTER TABLE others RENAME TO users; DROP TABLE users", USERS),
         (
             "ALTER TABLE users RENAME score TO s; ALTER TABLE users RENAME age TO score; ALTER TABLE users DROP score",
@@ -135,6 +162,41 @@ def test_an_archive_of_something_else_does_not(script: str, archive: Archive) ->
         ("SET lock_timeout = 0", "lock_timeout is the step's own"),
         ("RESET ALL", "step's own"),
         ("SET LOCAL search_path = other", "search_path is the step's own"),
+        ("SET SESSION AUTHORIZATION postgres", "step's own"),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "step's own"),
+        ("SET track_counts = off", "step's own"),
+        ("DISCARD ALL", "not for a rollback"),
+        ("ALTER ROLE shop SUPERUSER", "not for a rollback"),
+        ("REASSIGN OWNED BY a TO b", "not for a rollback"),
+        ("ALTER EXTENSION vector DROP TYPE vector", "not for a rollback"),
+        ("ALTER SCHEMA public RENAME TO junk", "other tables than the archives"),
+        ("SELECT purge()", "purge() may do anything"),
+        ("SELECT 1 FROM (SELECT app.lower('x')) AS y", "app.lower() may do anything"),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DELETE FROM users'; SELECT f()", "f() may do anything"),
+        ("CREATE FUNCTION lower() RETURNS int LANGUAGE sql AS 'SELECT 1'", "must not be called lower"),
+        ("ALTER FUNCTION purge() RENAME TO lower", "renamed to lower"),
+        ("ALTER TABLE users ADD x int DEFAULT purge()", "may do anything"),
+        ("SELECT set_config('search_path', 'x', true)", "may do anything"),
+        ("SELECT query_to_xml('DELETE FROM users', true, true, '')", "may do anything"),
+        ("SELECT dblink_exec('x', 'DROP TABLE users')", "may do anything"),
+        ("SELECT lo_unlink(1)", "may do anything"),
+        ("SELECT pg_sleep(3600)", "may do anything"),
+        ("SELECT pg_advisory_unlock_all()", "may do anything"),
+        ("SELECT 1;\0 DELETE FROM users", "NUL"),
+        ("DELETE FROM watchdog.receipts", "schema watchdog"),
+        ("UPDATE watchdog.fence SET epoch = 0", "schema watchdog"),
+        ("INSERT INTO watchdog.receipts SELECT * FROM x", "schema watchdog"),
+        ("DROP TABLE watchdog.archives", "schema watchdog"),
+        ("DROP TABLE watchdog.archive_old", "schema watchdog"),
+        ("DROP SCHEMA watchdog", "schema watchdog"),
+        ("ALTER TABLE watchdog.fence RENAME TO f", "schema watchdog"),
+        ("ALTER TABLE users SET SCHEMA watchdog", "schema watchdog"),
+        ("GRANT ALL ON SCHEMA watchdog TO PUBLIC", "schema watchdog"),
+        ("GRANT ALL ON ALL TABLES IN SCHEMA watchdog TO PUBLIC", "schema watchdog"),
+        ("CREATE TRIGGER t AFTER INSERT ON watchdog.receipts EXECUTE FUNCTION f()", "schema watchdog"),
+        ("SELECT 1 INTO watchdog.x", "schema watchdog"),
+        ("TABLE watchdog.fence", "schema watchdog"),
+        ("WITH x AS (DELETE FROM watchdog.archive_a RETURNING *) TABLE x", "schema watchdog"),
     ],
 )
 def test_what_no_archive_can_make_good_is_refused(script: str, says: str) -> None:
@@ -157,6 +219,15 @@ def test_what_cannot_run_in_a_transaction_says_so(script: str) -> None:
     [complaint] = complaints(script)
     assert "transactional: false" in complaint
     assert complaints(script, transactional=False) == []
+
+
+def test_rows_are_written_where_they_can_be_counted() -> None:
+    [complaint] = complaints("INSERT INTO users VALUES (1)", transactional=False)
+    assert "only with transactional: true" in complaint
+
+
+def test_the_watchdogs_schema_is_not_the_services() -> None:
+    assert list(check("SELECT 1", (), transactional=True, schema="watchdog"))
 
 
 def test_every_complaint_names_its_line() -> None:
@@ -187,6 +258,8 @@ def test_a_syntax_error_names_its_line(script: str, line: int) -> None:
         Archive(name="users", table="users", where="id = 1 LIMIT 1"),
         Archive(name="users", table="users", where="id = "),
         Archive(name="users", table="users", where="true UNION SELECT"),
+        Archive(name="users", table="users", where="purge()"),
+        Archive(name="users", table="watchdog.receipts"),
     ],
 )
 def test_an_archive_that_makes_no_sense_is_named(archive: Archive) -> None:
@@ -198,7 +271,17 @@ def test_two_archives_need_two_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["DELETE FROM x", "SELECT 1; SELECT 2", "", "SELEC", "WITH d AS (DELETE FROM x) SELECT 1"]
+    "query",
+    [
+        "DELETE FROM x",
+        "SELECT 1; SELECT 2",
+        "",
+        "SELEC",
+        "WITH d AS (DELETE FROM x) SELECT 1",
+        "SELECT purge()",
+        "SELECT true INTO t",
+        "SELECT true FROM x FOR UPDATE",
+    ],
 )
 def test_a_verifying_query_must_be_one_select(query: str) -> None:
     assert list(check_query(query))
@@ -218,5 +301,5 @@ def test_statements_come_back_as_they_were_written(parts: list[str]) -> None:
 
 @given(st.text())
 def test_any_text_is_parsed_or_refused(text: str) -> None:
-    for complaint in complaints(text.replace("\0", "")):
+    for complaint in complaints(text):
         assert complaint

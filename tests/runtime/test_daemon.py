@@ -188,7 +188,7 @@ async def test_frozen_nothing_acts() -> None:
         incident = daemon.guard("shop").incident
         assert incident is not None
         assert incident.run is None
-        world.switch.unfreeze(None)
+        world.switch.unfreeze(None, "bob")
         await world.seconds(5)
         assert world.executed
 
@@ -346,7 +346,7 @@ async def test_an_abort_half_way_is_compensated() -> None:
         with pytest.raises(RefusedError, match="half done"):
             await daemon.say("shop", inputs.Resolve("ann"))
         await daemon.say("shop", inputs.Abort("ann", "not now"))
-        world.switch.unfreeze(None)
+        world.switch.unfreeze(None, "bob")
         await world.seconds(10)
         incident = daemon.guard("shop").incident
         assert incident is not None

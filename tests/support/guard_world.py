@@ -104,6 +104,7 @@ class NoLease:
 @dataclass
 class Switch:
     by: tuple[str, str] | None = None
+    thawer: str | None = None
 
     def frozen(self, guard: str) -> tuple[str, str] | None:
         return self.by
@@ -111,9 +112,12 @@ class Switch:
     def freeze(self, guard: str | None, who: str, reason: str) -> None:
         self.by = (who, reason)
 
-    def unfreeze(self, guard: str | None) -> bool:
-        was, self.by = self.by, None
+    def unfreeze(self, guard: str | None, who: str) -> bool:
+        was, self.by, self.thawer = self.by, None, who
         return was is not None
+
+    def thawed_by(self, guard: str, frozen: tuple[str, str]) -> str | None:
+        return self.thawer
 
 
 def ladder(autonomy: Autonomy = Autonomy.ACT) -> Playbook:

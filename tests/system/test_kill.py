@@ -8,7 +8,7 @@ from benchmarks.kill.result import differences
 from benchmarks.kill.rig import Rig
 
 SEED = 20260
-STEPS = data_steps()
+STEPS = list(data_steps())
 
 
 async def test_the_undisturbed_run_rolls_the_release_back(undisturbed: Played) -> None:

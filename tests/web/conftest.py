@@ -92,8 +92,11 @@ class NoSwitch:
 
     def freeze(self, guard: str | None, who: str, reason: str) -> None: ...
 
-    def unfreeze(self, _guard: str | None) -> bool:
+    def unfreeze(self, _guard: str | None, who: str) -> bool:
         return False
+
+    def thawed_by(self, guard: str, frozen: tuple[str, str]) -> str | None:
+        return None
 
 
 @dataclass

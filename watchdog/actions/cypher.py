@@ -52,7 +52,9 @@ class CypherAction:
 
         async def transact(transaction: neo4j.AsyncTransaction) -> str:
             await self._require_backup(transaction)
-            return _sentence([await _run(transaction, statement.text) for statement in statements])
+            counters = [await _run(transaction, statement.text) for statement in statements]
+            await self._require_backup(transaction)  # still, now that the script has run
+            return _sentence(counters)
 
         async def one_by_one(session: neo4j.AsyncSession) -> str:
             await self._require_backup(session)
@@ -129,7 +131,12 @@ def _count(statements: tuple[Statement, ...]) -> str:
 
 
 def _complaints(options: CypherOptions) -> Iterator[str]:
-    yield from check(options.script.text, transactional=options.transactional, backup=options.backup)
+    yield from check(
+        options.script.text,
+        transactional=options.transactional,
+        backup=options.backup,
+        backup_label=options.backup_label,
+    )
     if not options.transactional and options.verify is None:
         yield "transactional: false needs verify: a query that returns true when the effect is there."
     if options.verify is not None:

@@ -10,6 +10,9 @@ from watchdog.ports.kinds import ActionKind, Resources
 from watchdog.targets.redis import RedisTarget
 
 _BATCH = 500
+_OURS = "watchdog:"
+_SHORTEST = 3
+_ENDS = (":", "/", "-", "_", ".", "|")
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\*?[]"})
 
 
@@ -18,8 +21,8 @@ class RedisActionOptions:
     """What to clear.
 
     Attributes:
-        clear: Prefixes, taken literally, such as `compliance:cache:`.
-        never: Prefixes that no key to be cleared may have, such as `compliance:session:`.
+        clear: Prefixes, taken literally, such as `compliance:cache:`: three characters or more, a separator last.
+        never: Prefixes that no key to be cleared may have, such as `compliance:session:`; always `watchdog:`.
         max_keys: With more keys than this, nothing is deleted.
     """
 
@@ -37,6 +40,8 @@ class RedisAction:
 
     async def execute(self, context: StepContext) -> str:
         """Counts, then deletes; see `Action.execute`."""
+        if problems := list(_complaints(self._options)):
+            raise StepError(f"Nothing was deleted: {' '.join(problems)}")
         try:
             await self._target.unlink(context.guard, context.epoch, ())
             found = await self._count()
@@ -78,15 +83,14 @@ class RedisAction:
         return found
 
     async def _batches(self, prefix: str) -> AsyncIterator[list[bytes]]:
-        never = tuple(each.encode() for each in self._options.never)
         cursor = 0
         while True:
             with self._target.translated():
                 scan = await self._target.client().scan(cursor, prefix.translate(_SPECIAL) + "*", _BATCH)
             cursor, keys = cast("tuple[int, list[bytes]]", scan)
-            kept_out = [key for key in keys if key.startswith(prefix.encode()) and not key.startswith(never)]
-            for start in range(0, len(kept_out), _BATCH):
-                yield kept_out[start : start + _BATCH]
+            found = [key for key in keys if key.startswith(prefix.encode())]
+            for start in range(0, len(found), _BATCH):
+                yield found[start : start + _BATCH]
             if cursor == 0:
                 return
 
@@ -99,7 +103,9 @@ def _complaints(options: RedisActionOptions) -> Iterator[str]:
             yield f"clear {prefix!r} would empty the database; write a prefix of the service's own keys."
         elif "*" in prefix:
             yield f"clear {prefix!r}: a prefix is taken literally; leave out the *."
-        for other in options.never:
+        elif len(prefix) < _SHORTEST or not prefix.endswith(_ENDS):
+            yield f"clear {prefix!r}: write {_SHORTEST} characters or more with one of {' '.join(_ENDS)} last."
+        for other in (*options.never, _OURS):
             if other.startswith(prefix):
                 yield f"clear {prefix!r} holds the protected {other!r}; write narrower prefixes."
             elif prefix.startswith(other):

@@ -6,6 +6,7 @@ from typing import cast
 
 from psycopg import sql
 
+from watchdog.actions.sql_losses import before, now, unkept
 from watchdog.migrations.coverage import check, check_query
 from watchdog.migrations.sql import Statement, Table, parse
 from watchdog.model.time import SECOND
@@ -18,10 +19,21 @@ from watchdog.targets.postgres import Connection, PostgresTarget
 
 _LOCK_TIMEOUT = Duration(2 * SECOND)
 
+# As far as deletes go on deleting; where a key is only blanked, they end.
 _ALSO_DELETED = """
+    WITH RECURSIVE gone (oid) AS (
+        SELECT to_regclass(%s)::oid
+        UNION
+        SELECT conrelid FROM pg_constraint JOIN gone ON confrelid = gone.oid
+        WHERE contype = 'f' AND confdeltype = 'c' AND conparentid = 0
+    )
     SELECT conname, nspname, relname
-    FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd') AND conparentid = 0 AND confrelid = to_regclass(%s)
+    FROM gone
+    JOIN pg_constraint ON confrelid = gone.oid
+    JOIN pg_class ON pg_class.oid = conrelid
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd') AND conparentid = 0
+    ORDER BY conname
 """
 
 
@@ -84,8 +96,12 @@ class SqlAction:
         async with self._target.observe() as connection:
             for archive in self._options.archive:
                 source = archive.source(self._options.schema)
+                # The columns are named, so that one which is gone already shows here.
+                names: list[sql.Composable] = [sql.Identifier(name) for name in (*archive.columns, *archive.key)]
                 cursor = await connection.execute(
-                    sql.SQL("SELECT count(*) FROM {}{}").format(sql.Identifier(*source), _where(archive))
+                    sql.SQL("SELECT count(*) FROM (SELECT {} FROM {}{}) AS kept").format(
+                        sql.SQL(", ").join(names or [sql.SQL("*")]), sql.Identifier(*source), _where(archive)
+                    )
                 )
                 row = await cursor.fetchone()
                 counted.append(f"{row[0] if row else 0} rows of {'.'.join(source)} as watchdog.{archive.relation}")
@@ -98,15 +114,18 @@ class SqlAction:
         await _refuse_unseen_deletes(connection, statements, {archive.source(schema) for archive in archives})
         await lock(connection, archives, {table for statement in statements for table in statement.locks}, schema)
         kept = [await keep(connection, context, archive, schema) for archive in archives]
-        deleted: dict[Table, int] = {}
+        then = await before(connection, archives, schema)
         for statement in statements:
-            cursor = await connection.execute(statement.text.encode())
-            if statement.deletes:
-                deleted[statement.deletes] = deleted.get(statement.deletes, 0) + cursor.rowcount
+            await connection.execute(statement.text.encode())
+        await connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")  # triggers that wait for the commit run now
         await connection.execute(b"RESET ROLE")  # the receipt is ours to write
+        after = await now(connection, then)
+        rewritten = frozenset(table for statement in statements for table in statement.locks)
+        if problems := list(unkept(then, after, rewritten)):
+            raise StepError(f"{' '.join(problems)} Nothing was changed.")
         for each in kept:
             if each.archive.where:
-                await _prove_kept(connection, each, schema, deleted.get(each.archive.source(schema), 0))
+                await _prove_kept(connection, each, schema, then.deleted(each.archive, after))
         return _sentence(statements, kept)
 
     async def _look(self, connection: Connection) -> Verification:

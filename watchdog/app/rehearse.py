@@ -50,26 +50,25 @@ async def certify(path: Path, guard_name: str, up: Sequence[str], writes: Sequen
     configuration = load(path, kinds)
     guard = find_guard(configuration, guard_name)
     clock = SystemClock()
-    built = targets(configuration, kinds)
+    built, rung = targets(configuration, kinds), _data_rung(guard)
     resources = GuardResources(clock, built, guard.roles)
-    rung = _data_rung(guard)
     steps = [step for step in rung.steps if step.kind in STORE_STEPS]
     build = action_builder(resources, kinds)
-    run_id = rehearsal()
+    run_id, scratch = rehearsal(), _scratch(steps, resources)
 
     def context(step_id: str, timeout: Span) -> StepContext:
         return StepContext(guard_name, run_id, step_id, epoch=1, deadline=clock.now() + timeout, clock=clock)
 
     async def apply() -> None:
         await _run(up)
+        await _mark(scratch.database, context(f"{run_id}/began", MINUTE))
 
     async def take_back() -> None:
         for step in steps:
             await build(step).execute(context(f"{run_id}/{rung.kind}/{step.name}", step.timeout))
 
     try:
-        scratch = _scratch(steps, resources)
-        await _mark(scratch, context(f"{run_id}/began", MINUTE))
+        await _refuse_used(scratch)
         return await rehearse(scratch, apply, take_back, writes, guard.settings.playbook.hash, clock)
     finally:
         for target in built.values():
@@ -106,20 +105,25 @@ def _backup(step: Step) -> tuple[BackupPoint, ...]:
     return (BackupPoint(options.backup_label, options.backup),) if options.backup else ()
 
 
-async def _mark(scratch: Scratch, context: StepContext) -> None:
-    """Refuses a copy on which a rehearsal has begun before, and leaves the sign of this one."""
-    async with scratch.database.act() as connection:
-        await prepare(connection, context.guard)
-        row = await (await connection.execute(_REHEARSED)).fetchone()
-        if row is None or row[0]:
+async def _refuse_used(scratch: Scratch) -> None:
+    async with scratch.database.observe() as connection:
+        there = await (await connection.execute("SELECT to_regclass('watchdog.receipts') IS NOT NULL")).fetchone()
+        row = await (await connection.execute(_REHEARSED)).fetchone() if there and there[0] else None
+        if row and row[0]:
             raise _used(scratch.database.place)
-        await leave_receipt(connection, context, "a rehearsal began")
     for graph in scratch.graphs:
         with graph.target.translated():
             async with graph.target.session() as session:
                 record = await (await session.run(_REHEARSED_GRAPH)).single()
-        if record is None or record[0]:
+        if record and record[0]:
             raise _used(graph.target.place)
+
+
+async def _mark(database: PostgresTarget, context: StepContext) -> None:
+    """Leaves the sign that a rehearsal has begun. Not before the release: it may make our schema itself."""
+    async with database.act() as connection:
+        await prepare(connection, context.guard)
+        await leave_receipt(connection, context, "a rehearsal began")
 
 
 def _used(place: str) -> RehearsalError:

@@ -65,18 +65,7 @@ def assess(
     """
     if sarif and as_json:
         raise typer.BadParameter("choose one of --json and --sarif", param_hint="--sarif")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        facts = asyncio.run(facts_about(text, database)) if database else NOTHING_KNOWN
-        found = assess_script(text, facts, _speeds(speed or ()), autocommit=autocommit)
-    except OSError as error:
-        raise AssessError(f"{file} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise AssessError(f"{file} is not UTF-8; save it as UTF-8") from error
-    except SqlSyntaxError as error:
-        raise AssessError(f"{file}, {error}") from error
-    except SpeedError as error:
-        raise AssessError(str(error)) from error
+    found = _assessed(file, database, speed or (), autocommit=autocommit)
     if sarif:
         emit(as_sarif(found, str(file), __version__))
     elif as_json:
@@ -85,6 +74,21 @@ def assess(
         _print(found)
     if found.findings and found.grade.rank >= fail_on.rank:
         raise typer.Exit(1)
+
+
+def _assessed(file: Path, database: str | None, speed: Sequence[str], *, autocommit: bool) -> Assessment:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        facts = asyncio.run(facts_about(text, database)) if database else NOTHING_KNOWN
+        return assess_script(text, facts, _speeds(speed), autocommit=autocommit)
+    except OSError as error:
+        raise AssessError(f"{file} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise AssessError(f"{file} is not UTF-8; save it as UTF-8") from error
+    except SqlSyntaxError as error:
+        raise AssessError(f"{file}, {error}") from error
+    except SpeedError as error:
+        raise AssessError(str(error)) from error
 
 
 def _speeds(given: Sequence[str]) -> Speeds:

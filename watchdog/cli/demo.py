@@ -12,6 +12,7 @@ from watchdog.cli.options import Json
 from watchdog.cli.output import complain, emit, say
 from watchdog.demo.daemon import DaemonError
 from watchdog.demo.release import Fault
+from watchdog.demo.stack import StackError
 from watchdog.demo.story import Frame, Options, Story
 from watchdog.servers.errors import ServerError
 
@@ -80,7 +81,7 @@ def demo(
     teller = Teller(as_json=as_json)
     try:
         asyncio.run(teller.show(Story(Options(fault=fault, stay=stay))))
-    except (DaemonError, ServerError) as error:
+    except (DaemonError, ServerError, StackError) as error:
         complain(str(error))
         raise typer.Exit(1) from error
     except (KeyboardInterrupt, asyncio.CancelledError):

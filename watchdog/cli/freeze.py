@@ -47,7 +47,7 @@ def unfreeze(
     the named guard is frozen still.
     """
     brake = switch(_state(config, state, guard))
-    was = brake.unfreeze(guard)
+    was = brake.unfreeze(guard, who())
     still = brake.frozen(guard) if guard is not None else None
     if as_json:
         emit({"unfrozen": guard or "all", "was_frozen": was, "still_frozen_by": still[0] if still else None})

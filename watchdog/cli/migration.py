@@ -61,7 +61,8 @@ def rollback(
         return
     say(f"run {report.run} is rolled back")
     say(
-        f"  {report.earlier:,} earlier rows as before, {report.changed:,} changed since, {report.deleted:,} deleted since"
+        f"  {report.earlier:,} earlier rows as before,"
+        f" {report.changed:,} changed since, {report.deleted:,} deleted since"
     )
     say(f"  {report.later:,} later rows live, {report.quarantined:,} in watchdog.migration_quarantine")
     for table in report.kept_columns:

@@ -20,7 +20,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "release": Entry("watchdog.cli.release:app", "Say when a release starts, is out, and is done with."),
     "trigger": Entry("watchdog.cli.trigger:trigger", "Start the ladder by hand."),
     "incident": Entry("watchdog.cli.incident:app", "See incidents, and answer them."),
-    "migration": Entry("watchdog.cli.migration:app", "Apply a migration so that it can be taken back, and take it back."),
+    "migration": Entry(
+        "watchdog.cli.migration:app", "Apply a migration so that it can be taken back, and take it back."
+    ),
     "playbook": Entry("watchdog.cli.playbook:app", "See, try and rehearse what would be done."),
     "schema": Entry("watchdog.cli.schema:schema", "Print a JSON Schema, for editors."),
     "slack": Entry("watchdog.cli.slack:app", "Try out what is said in Slack."),

@@ -43,7 +43,7 @@ def check_fences(steps: Iterable[FencingStep], compensation: Iterable[FencingSte
         else:
             if again := step.writers & fenced.keys():
                 step.place.error(f"{_names(again)} cannot write already since an earlier step", "one fence for all")
-            fenced |= dict.fromkeys(step.writers, step)
+            fenced = dict.fromkeys(step.writers, step) | fenced
             ever |= step.writers
     for step in steps:
         left = {writer for writer, by in fenced.items() if by is step}

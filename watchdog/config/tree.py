@@ -285,4 +285,6 @@ def _say(error: yaml.YAMLError) -> str:
     if isinstance(error, ReaderError):
         return "it holds a control character"
     said = getattr(error, "problem", None) or getattr(error, "context", None) or "it cannot be parsed"
-    return _QUOTED.sub(lambda match: match[0] if _TOKEN.fullmatch(match[0][1:-1]) else "…", str(said)).replace("\n", " ")
+    return _QUOTED.sub(lambda match: match[0] if _TOKEN.fullmatch(match[0][1:-1]) else "…", str(said)).replace(
+        "\n", " "
+    )

@@ -29,6 +29,7 @@ from watchdog.demo.data import DEMO, Sizes
 from watchdog.demo.dependency import Rating
 from watchdog.demo.release import Fault, ReleaseSteps
 from watchdog.demo.service.stores import Version
+from watchdog.servers.errors import ServerError
 from watchdog.servers.neo4j import Neo4jServer
 from watchdog.servers.paths import cache_dir
 from watchdog.servers.postgres import PostgresServer
@@ -215,10 +216,16 @@ async def _start_servers(
     run_dir: Path, sizes: Sizes, say: Say, timings: dict[str, float], ending: AsyncExitStack
 ) -> tuple[PostgresServer, Neo4jServer, RedisServer]:
     started = time.monotonic()
-    async with asyncio.TaskGroup() as tasks:
-        postgres = tasks.create_task(_timed("postgres", timings, start_postgres(run_dir, sizes, say, ending)))
-        graph = tasks.create_task(_timed("neo4j", timings, start_neo4j(run_dir, sizes, say, ending)))
-        cache = tasks.create_task(_timed("redis", timings, start_redis(run_dir, sizes, say, ending)))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            postgres = tasks.create_task(_timed("postgres", timings, start_postgres(run_dir, sizes, say, ending)))
+            graph = tasks.create_task(_timed("neo4j", timings, start_neo4j(run_dir, sizes, say, ending)))
+            cache = tasks.create_task(_timed("redis", timings, start_redis(run_dir, sizes, say, ending)))
+    except ExceptionGroup as failed:
+        told = failed.subgroup((ServerError, StackError))
+        if told is None:
+            raise
+        raise told.exceptions[0] from None
     timings["servers"] = time.monotonic() - started
     return postgres.result(), graph.result(), cache.result()
 

@@ -64,7 +64,6 @@ class Told:
     """What the story has come to know on the way."""
 
     before: Before | None = None
-    t0_ns: int = 0
     view: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -87,7 +86,7 @@ class Story:
         """Everything that happens; the last frame is the table.
 
         Raises:
-            DaemonError: The story could not be told to its end.
+            DaemonError, ServerError, StackError: The story could not be told to its end.
         """
         telling = asyncio.create_task(self._tell())
         telling.add_done_callback(lambda _task: self._queue.put_nowait(None))

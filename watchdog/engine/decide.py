@@ -53,7 +53,7 @@ def _directly(guard: Guard, given: inputs.Input, now: Time) -> Iterator[ev.Event
         case inputs.Claim(epoch, holder):
             yield ev.EpochClaimed(epoch, holder)
         case inputs.Gap(by):
-            if guard.pending or _judging(guard):
+            if guard.pending or _judging(guard) or any(not blind.told for blind in guard.blind.values()):
                 yield ev.PendingShifted(by)
         case inputs.ClockStep(by):
             yield ev.ClockStepped(by)

@@ -41,7 +41,9 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
     """A guard after one event. An event that does not fit the state changes nothing."""
     match event:
         case ev.EpochClaimed(epoch, holder):
-            return replace(_look_anew(guard, None, at), epoch=epoch, holder=holder)
+            return replace(
+                _look_anew(guard, None, at), blind=_blind_anew(guard.blind, None, at), epoch=epoch, holder=holder
+            )
         case ev.Frozen(who, reason):
             return replace(guard, frozen=Hold(who, reason, at))
         case ev.Unfrozen():
@@ -50,7 +52,7 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
             return guard
         case ev.PendingShifted(by):
             held = {rule: replace(one, since=min(one.since + by, at)) for rule, one in guard.pending.items()}
-            return replace(_look_anew(guard, by, at), pending=held)
+            return replace(_look_anew(guard, by, at), pending=held, blind=_blind_anew(guard.blind, by, at))
         case ev.PendingBegan(rule, since, evidence):
             return replace(guard, pending={**guard.pending, rule: Pending(since, evidence)})
         case ev.PendingEnded(rule):
@@ -94,6 +96,14 @@ def _look_anew(guard: Guard, by: Span | None, at: Time) -> Guard:
     latest = max(run.undecided_since, at)
     since = latest if by is None else min(run.undecided_since + by, latest)
     return replace(guard, incident=replace(guard.incident, run=replace(run, undecided_since=since)))
+
+
+def _blind_anew(blind: Mapping[str, Blind], by: Span | None, at: Time) -> Mapping[str, Blind]:
+    """Time in which nobody looked is not time in which a rule had no data; None is all of it up to now."""
+    return {
+        rule: one if one.told else replace(one, since=at if by is None else min(one.since + by, at))
+        for rule, one in blind.items()
+    }
 
 
 def _blind(

@@ -1,5 +1,6 @@
 """The brake: files that every process looks at before it acts, so that it works also when the daemon is dead."""
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from typing import Final
 from watchdog.ports.errors import WatchdogError
 
 _ALL: Final = "_all"
+_THAWED: Final = ".thawed"
 _GUARD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -49,8 +51,8 @@ class FileFreezeSwitch:
                 "an empty file is enough."
             ) from error
 
-    def unfreeze(self, guard: str | None) -> bool:
-        """Thaws one guard, or takes the brake on all off; False when it was not frozen.
+    def unfreeze(self, guard: str | None, who: str) -> bool:
+        """Thaws one guard, or takes the brake on all off; False when it was not frozen. `who` stays for the daemon.
 
         A guard frozen by its own name stays so when all are thawed, and the other way round.
 
@@ -58,6 +60,10 @@ class FileFreezeSwitch:
             WatchdogError: The name is none that a guard can have, or the file cannot be deleted.
         """
         file = self._file(guard)
+        if (frozen := self._look(file)) is not None:
+            # Before the brake goes, so that whoever sees it gone finds the name; thawing matters more than the name.
+            with contextlib.suppress(OSError):
+                _replace(file.with_suffix(_THAWED), json.dumps({"who": who, "frozen": frozen}))
         try:
             file.unlink()
         except FileNotFoundError:
@@ -67,6 +73,19 @@ class FileFreezeSwitch:
                 f"Cannot unfreeze: {file} cannot be deleted ({error.strerror}). Delete it as somebody who may."
             ) from error
         return True
+
+    def thawed_by(self, guard: str, frozen: tuple[str, str]) -> str | None:
+        """Who ended a freeze, which is told by who had made it and why.
+
+        None when that was not `unfreeze`: somebody took the file away, and an earlier note is about another freeze.
+        """
+        notes: list[tuple[int, str, bool]] = []
+        for file in (self._file(guard).with_suffix(_THAWED), self._file(None).with_suffix(_THAWED)):
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                note = json.loads(file.read_text("utf-8"))
+                notes.append((file.stat().st_mtime_ns, str(note["who"]), tuple(note["frozen"]) == frozen))
+        # A guard may be frozen twice, by its name and with all; it acts again when the last of them is gone.
+        return max(notes)[1] if any(same for _, _, same in notes) else None
 
     def _file(self, guard: str | None) -> Path:
         if guard is not None and not _GUARD.fullmatch(guard):

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,25 +16,13 @@ from watchdog.migrations.concurrent import Concurrent, concurrent
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, archive_before, qualified
 from watchdog.migrations.refusals import refusals, written
+from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
 from watchdog.migrations.toc import Entry
 from watchdog.migrations.undo import Learnt, Plan, plan
 from watchdog.ports.errors import WatchdogError
 
 _TRIES = 3
-Say = Callable[[str], None]
-
-
-class RefusedError(WatchdogError):
-    """A script is not applied, and nothing was changed.
-
-    Attributes:
-        reasons: Each statement or table with why.
-    """
-
-    def __init__(self, reasons: tuple[str, ...]) -> None:
-        super().__init__("nothing was changed: " + "; ".join(reasons))
-        self.reasons = reasons
 
 
 class _SurpriseError(Exception):
@@ -75,17 +61,6 @@ class Applied:
     run: int
     archives: dict[str, int]
     quarantines: tuple[str, ...]
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    """A connection for one command; raises WatchdogError when there is none."""
-    try:
-        connection = await psycopg.AsyncConnection.connect(url, application_name="watchdog migration", autocommit=True)
-    except psycopg.Error as error:
-        raise WatchdogError(f"The database cannot be reached: {str(error).strip()}; check --database.") from error
-    async with connection:
-        yield connection
 
 
 async def apply(url: str, script: str, *, down: str | None = None, scratch_url: str | None = None) -> Applied:
@@ -202,6 +177,18 @@ def _of_production(undo: Plan, learnt: Learnt, entries: tuple[Entry, ...]) -> Pl
 def _named(shape: Shape, script: str) -> frozenset[Name]:
     """Tables that the script names as written, and those that a delete there reaches by foreign keys."""
     said = written(script)
+    foreign = {(one.schema, one.name) for one in shape.names if one.group == "relation" and one.kind == "f"}
+    outside = sorted(
+        {
+            name
+            for schema, name in said
+            if name.startswith("pg_")
+            or schema in {"pg_catalog", "information_schema", "watchdog"}
+            or any(name == one[1] and schema in {"", one[0]} for one in foreign)
+        }
+    )
+    if outside:
+        raise RefusedError(tuple(f"it writes {name}, of which no archive is kept" for name in outside))
     found = {table.name for table in shape.tables if table.name in said or ("", table.name[1]) in said}
     while more := {k.child for k in shape.foreign_keys if k.parent in found and k.on_delete in "cnd"} - found:
         found |= more
@@ -210,7 +197,7 @@ def _named(shape: Shape, script: str) -> frozenset[Name]:
 
 async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, down: str | None) -> Applied:
     async with production.transaction():
-        await production.execute("SELECT set_config('lock_timeout', '5s', true)")
+        await plain_text(production)
         before = await look(production)
         if before.outline() != learnt.shape_before.outline():
             raise RefusedError(("the schema changed while the script was tried on a copy; try again",))
@@ -219,11 +206,12 @@ async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, 
         run = await _begin(production, script)
         positions = await sequence_positions(production)
         archives = await _archive(production, run, undo)
+        await plain_text(production, on=False)
         await production.execute("RESET search_path")
         await production.execute(script.encode())
         await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
         await production.execute("RESET ROLE")
-        await production.execute("SELECT set_config('row_security', 'off', true)")
+        await plain_text(production)
         forward = await look(production)
         if await _outside(production) != outside:
             raise RefusedError(("it changes what lies outside the schema: large objects, roles or settings",))
@@ -271,22 +259,6 @@ async def _archive(production: Connection, run: int, undo: Plan) -> dict[str, in
         cursor = await production.execute(archive_before(run, index, table).encode())
         kept[".".join(table.name)] = cursor.rowcount
     return kept
-
-
-async def sequence_positions(connection: Connection) -> dict[str, tuple[int, bool]]:
-    """Every sequence's position."""
-    names = await (
-        await connection.execute(
-            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.relkind = 'S' AND n.nspname <> 'watchdog' AND c.relpersistence <> 't'"
-        )
-    ).fetchall()
-    found: dict[str, tuple[int, bool]] = {}
-    for (name,) in names:
-        row = await (await connection.execute(f"SELECT last_value, is_called FROM {name}".encode())).fetchone()
-        assert row is not None  # noqa: S101 - a sequence has one row
-        found[name] = (row[0], row[1])
-    return found
 
 
 async def _outside(connection: Connection) -> str:

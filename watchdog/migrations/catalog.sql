@@ -6,7 +6,10 @@ WITH ours AS (
 ), of_extension AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ), relations AS (
-    SELECT c.oid, ours.nspname, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.reloptions, c.relacl,
+    SELECT c.oid, ours.nspname, c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.reloptions,
+           -- Explicit defaults and none are the same.
+           (SELECT array_agg(acl ORDER BY acl::text) FROM unnest(coalesce(c.relacl,
+               acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner))) AS acl) AS relacl,
            pg_get_userbyid(c.relowner) AS owner
       FROM pg_class c JOIN ours ON ours.oid = c.relnamespace
      WHERE (('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM of_extension))

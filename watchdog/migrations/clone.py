@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, LiteralString, cast
 from urllib.parse import quote as quote_url
 from urllib.parse import urlsplit, urlunsplit
 
@@ -32,11 +32,9 @@ class CloneError(WatchdogError):
 
 @dataclass(frozen=True)
 class Clone:
-    """A pair of databases on a scratch server: the schema before, and a copy of it to try things on."""
+    """A database on a scratch server with the schema before, to try things on as production's user."""
 
-    admin: str
-    before: str
-    work: str
+    url: str
     user: str
 
 
@@ -64,38 +62,38 @@ def database_url(url: str, name: str) -> str:
 
 @asynccontextmanager
 async def clone(admin: str, production: Connection, entries: Sequence[Entry]) -> AsyncIterator[Clone]:
-    """The schema of `entries` on the scratch server, twice with the same numbers; both are dropped at the end."""
-    number = f"{os.getpid()}_{next(_numbers)}"
-    pair = Clone(admin, f"watchdog_before_{number}", f"watchdog_work_{number}", production.info.user)
+    """The schema of `entries` on the scratch server, without rows; it is dropped at the end."""
+    name = f"watchdog_clone_{os.getpid()}_{next(_numbers)}"
     settings = await _surroundings(production)
     async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as server:
         await _roles(server, production)
         try:
-            await _create(server, pair.before, "template0", settings)
-            async with await psycopg.AsyncConnection.connect(database_url(admin, pair.before)) as fresh:
+            await _create(server, name, settings)
+            made = Clone(database_url(admin, name), production.info.user)
+            async with await psycopg.AsyncConnection.connect(made.url) as fresh:
                 await _restore(fresh, entries)
-            await _create(server, pair.work, pair.before, {})
-            yield pair
+            yield made
         finally:
-            for name in (pair.work, pair.before):
-                await server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            await server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-async def _create(server: Connection, name: str, template: str, settings: dict[str, str]) -> None:
-    words = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+async def _create(server: Connection, name: str, settings: dict[LiteralString, str]) -> None:
+    words = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
     for key, value in settings.items():
-        words += sql.SQL(f" {key} {{}}").format(sql.Literal(value))
+        said = sql.Identifier(value) if key == "OWNER" else sql.Literal(value)
+        words += sql.SQL(" {} {}").format(sql.SQL(key), said)
     await server.execute(words)
 
 
-async def _surroundings(production: Connection) -> dict[str, str]:
+async def _surroundings(production: Connection) -> dict[LiteralString, str]:
     row = await (
         await production.execute(
-            "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()"
+            "SELECT pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba)"
+            " FROM pg_database WHERE datname = current_database()"
         )
     ).fetchone()
     assert row is not None  # noqa: S101 - the database that we are connected to exists
-    return {"ENCODING": row[0], "LC_COLLATE": row[1], "LC_CTYPE": row[2]}
+    return {"ENCODING": row[0], "LC_COLLATE": row[1], "LC_CTYPE": row[2], "OWNER": row[3]}
 
 
 async def _roles(server: Connection, production: Connection) -> None:
@@ -126,18 +124,17 @@ async def _restore(fresh: Connection, entries: Sequence[Entry]) -> None:
             ) from error
 
 
-async def learn(pair: Clone, script: str) -> Learnt:
+async def learn(made: Clone, script: str) -> Learnt:
     """Runs the script on the clone and names everything back; answers with what it did.
 
     Raises:
         CloneError: The script fails there.
     """
-    url = database_url(pair.admin, pair.work)
-    contents = await dump(database_url(pair.admin, pair.before))
-    async with await psycopg.AsyncConnection.connect(url) as work:
+    contents = await dump(made.url)
+    async with await psycopg.AsyncConnection.connect(made.url) as work:
         shape = await look(work)
         await work.commit()
-        await as_user(work, pair.user)
+        await as_user(work, made.user)
         try:
             await work.execute(script.encode())
             await work.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -150,7 +147,7 @@ async def learn(pair: Clone, script: str) -> Learnt:
         for statement in renames:
             await work.execute(statement.encode())
         after = await look(work)
-    return Learnt(contents, await dump(url), shape, forward, after, renames)
+    return Learnt(contents, await dump(made.url), shape, forward, after, renames)
 
 
 async def as_user(connection: Connection, user: str) -> None:
@@ -158,14 +155,13 @@ async def as_user(connection: Connection, user: str) -> None:
     await connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(user)))
 
 
-async def prove(pair: Clone, learnt: Learnt, plan: Plan) -> tuple[str, ...]:
+async def prove(made: Clone, learnt: Learnt, plan: Plan) -> tuple[str, ...]:
     """Undoes the script on the clone, without rows; answers with what is not as before."""
-    url = database_url(pair.admin, pair.work)
     try:
-        async with await psycopg.AsyncConnection.connect(url) as work:
+        async with await psycopg.AsyncConnection.connect(made.url) as work:
             await work.execute("SET LOCAL check_function_bodies = off")
             for statement in (*plan.drops, *plan.makes, *plan.constrains, *plan.finishes):
                 await work.execute(statement.encode())
     except psycopg.Error as error:
         return (f"{str(error).strip()}",)
-    return differences(learnt.before, await dump(url))
+    return differences(learnt.before, await dump(made.url))

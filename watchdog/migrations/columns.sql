@@ -1,6 +1,6 @@
 -- Every table's columns and what is said about the table itself; expressions are qualified when search_path is empty.
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relfilenode::bigint,
-       concat_ws(' ', c.relpersistence, c.relreplident, c.reltablespace, c.reloptions::text, c.relispartition,
+       concat_ws(' ', c.relpersistence, c.relforcerowsecurity, c.relreplident, c.reltablespace, c.reloptions::text, c.relispartition,
                  pg_get_expr(c.relpartbound, c.oid), c.reloftype, am.amname,
                  (SELECT array_agg(i.inhparent ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid)) AS other,
        coalesce((SELECT array_agg(a.attname::text ORDER BY k.o) FROM pg_constraint p, unnest(p.conkey) WITH ORDINALITY k(x, o)

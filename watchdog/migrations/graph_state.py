@@ -100,9 +100,9 @@ def graph_findings(name: str, before: GraphState, after: GraphState) -> list[str
         lost = (then - now).total()
         new = ((now - then) - after.kept.get(kind, Counter())).total()
         if lost:
-            found.append(f"graph {name}: {lost} earlier {kind} are gone or changed")
+            found.append(f"{name}: {lost} earlier {kind} are gone or changed")
         if new:
-            found.append(f"graph {name}: {new} {kind} are new or changed, left behind by the rollback")
+            found.append(f"{name}: {new} {kind} are new or changed, left behind by the rollback")
     return found
 
 

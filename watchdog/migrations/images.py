@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - SQL made of names is what this is for; each is quoted by `quote` or `literal`
-"""Rows as text: the image of a table before and just after a script, and the merge of both with what users did since."""
+"""Rows as text: a table before and just after a script, and the merge of both with what users did since."""
 
 from collections.abc import Iterable
 
@@ -133,7 +133,7 @@ def refill(run: int, index: int, table: TablePlan, source: str = "result", where
 
 
 def refill_one_by_one(run: int, index: int, table: TablePlan, origin: str) -> str:
-    """As `refill`, but a row that does not fit goes to quarantine with its reason; a changed one comes back as before."""
+    """As `refill`, but what does not fit goes to quarantine with its reason; a changed row comes back as before."""
     one = refill(run, index, table, where=origin) + " AND (s.ln = r.ln)"
     back = f"{refill(run, index, table, 'before')} WHERE s.n = r.bn;" if origin == "changed" else ""
     return f"""DO $watchdog$ DECLARE r record; BEGIN

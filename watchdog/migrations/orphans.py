@@ -1,6 +1,7 @@
 # ruff: noqa: S608 - SQL made of names is what this is for; each is quoted by `quote` or `literal`
 """Children whose parent is not there any more when a foreign key comes back."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from watchdog.migrations.images import qualified
@@ -10,25 +11,25 @@ from watchdog.migrations.shape import Connection, ForeignKey
 _ROUNDS = 50
 
 
-async def settle_orphans(connection: Connection, run: int, keys: Sequence[ForeignKey]) -> int:
+async def settle_orphans(connection: Connection, run: int, keys: Sequence[ForeignKey]) -> Counter[str]:
     """Does what the keys would have done: sets NULL where they say so, else keeps the child in quarantine.
 
     Returns:
-        How many rows were changed or set aside.
+        How many rows were changed or set aside, by the quoted name of their table.
     """
-    total = 0
+    total: Counter[str] = Counter()
     for _ in range(_ROUNDS):
-        done = 0
+        done: Counter[str] = Counter()
         for key in keys:
             if key.valid:
                 done += await _settle(connection, run, key)
         total += done
-        if not done:
+        if not done.total():
             break
     return total
 
 
-async def _settle(connection: Connection, run: int, key: ForeignKey) -> int:
+async def _settle(connection: Connection, run: int, key: ForeignKey) -> Counter[str]:
     pairs = zip(key.columns, key.parent_columns, strict=True)
     joined = " AND ".join(f"p.{quote(parent)} = c.{quote(child)}" for child, parent in pairs)
     there = " AND ".join(f"c.{quote(column)} IS NOT NULL" for column in key.columns)
@@ -36,31 +37,73 @@ async def _settle(connection: Connection, run: int, key: ForeignKey) -> int:
     child = qualified(key.child)
     row = await (await connection.execute(f"SELECT EXISTS (SELECT FROM {child} c WHERE {orphan})".encode())).fetchone()
     if not (row and row[0]):
-        return 0
-    await _quiet(connection, key, on=False)
+        return Counter()
     if key.on_delete == "n":
+        await _quiet(connection, child, on=False)
         changes = ", ".join(f"{quote(column)} = NULL" for column in key.columns)
         cursor = await connection.execute(f"UPDATE {child} c SET {changes} WHERE {orphan}".encode())
-    else:
-        reason = f"its parent in {qualified(key.parent)} is not there any more ({key.name})"
-        cursor = await connection.execute(
-            f"WITH gone AS (DELETE FROM {child} c WHERE {orphan} RETURNING c.*)"
-            ' INSERT INTO watchdog.migration_quarantine (run, "table", reason, "row")'
-            f" SELECT {run}, {literal(child)}, {literal(reason)}, to_jsonb(gone.*) FROM gone".encode()
+        await _quiet(connection, child, on=True)
+        return Counter({child: cursor.rowcount})
+    reason = f"its parent in {qualified(key.parent)} is not there any more ({key.name})"
+    return await set_aside(connection, run, child, orphan, reason)
+
+
+async def set_aside(
+    connection: Connection, run: int, table: str, condition: str, reason: str, above: tuple[str, ...] = ()
+) -> Counter[str]:
+    """Moves rows to quarantine, with the rows of other tables that need them.
+
+    Args:
+        table: Quoted.
+        condition: Which rows, by the alias `c`.
+        above: Tables whose rows are being moved already, against circles.
+    """
+    total: Counter[str] = Counter()
+    # Deeper rows first: a foreign key that is there now would refuse, or delete them without a trace.
+    for child, joined in await _references(connection, table):
+        if child in above or child == table:
+            continue
+        there = f"EXISTS (SELECT FROM (SELECT c.* FROM {table} c WHERE {condition}) p WHERE {joined})"
+        total += await set_aside(connection, run, child, there, reason, (*above, table))
+    await _quiet(connection, table, on=False)
+    cursor = await connection.execute(
+        f"WITH gone AS (DELETE FROM {table} c WHERE {condition} RETURNING c.*)"
+        ' INSERT INTO watchdog.migration_quarantine (run, "table", reason, "row")'
+        f" SELECT {run}, {literal(table)}, {literal(reason)}, to_jsonb(gone.*) FROM gone".encode()
+    )
+    await _quiet(connection, table, on=True)
+    return total + Counter({table: cursor.rowcount})
+
+
+async def _references(connection: Connection, table: str) -> list[tuple[str, str]]:
+    """Tables whose foreign keys point here and do not let go by themselves: quoted name, and how they are joined."""
+    rows = await (
+        await connection.execute(
+            """
+            SELECT format('"%%s"."%%s"', replace(n.nspname, '"', '""'), replace(r.relname, '"', '""')),
+                   (SELECT string_agg(format('p.%%I = c.%%I', pa.attname, ca.attname), ' AND ')
+                      FROM unnest(k.conkey, k.confkey) AS u(x, y)
+                      JOIN pg_attribute ca ON ca.attrelid = k.conrelid AND ca.attnum = u.x
+                      JOIN pg_attribute pa ON pa.attrelid = k.confrelid AND pa.attnum = u.y)
+              FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+             WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = %s::regclass
+               AND k.confdeltype NOT IN ('n', 'd')
+            """,
+            (table,),
         )
-    await _quiet(connection, key, on=True)
-    return cursor.rowcount
+    ).fetchall()
+    return [(name, joined) for name, joined in rows]
 
 
-async def _quiet(connection: Connection, key: ForeignKey, *, on: bool) -> None:
+async def _quiet(connection: Connection, table: str, *, on: bool) -> None:
     """Keeps the users' triggers on a table silent for a moment; each comes back as it was."""
-    where = f"ALTER TABLE {qualified(key.child)}"
+    where = f"ALTER TABLE {table}"
     states = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
     if not on:
         await connection.execute(
             "CREATE TEMP TABLE watchdog_triggers ON COMMIT DROP AS SELECT tgname::text, tgenabled::text FROM pg_trigger"
             " WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgenabled <> 'D'",
-            (qualified(key.child),),
+            (table,),
         )
     rows = await (await connection.execute("SELECT tgname, tgenabled FROM pg_temp.watchdog_triggers")).fetchall()
     for name, state in rows:

@@ -40,18 +40,15 @@ _STATEMENTS = {
     tree.ListenStmt: "LISTEN and UNLISTEN belong to a session",
     tree.UnlistenStmt: "LISTEN and UNLISTEN belong to a session",
     tree.LoadStmt: "LOAD runs code of the server's files",
-    tree.VacuumStmt: "VACUUM and ANALYZE are for themselves, not for a migration",
     tree.CheckPointStmt: "CHECKPOINT is not for a migration",
     tree.SecLabelStmt: "security labels are not undone",
     tree.CreateTransformStmt: "transforms run code of the server's files",
     tree.CreateAmStmt: "access methods run code of the server's files",
     tree.DiscardStmt: "DISCARD takes away what our session needs",
-    tree.ConstraintsSetStmt: "",
 }  # fmt: skip
 _TRUSTED = frozenset({"sql", "plpgsql", "internal"})
 _SETTINGS = frozenset(
-    {"lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "session_replication_role", "role",
-     "session_authorization", "transaction_isolation", "transaction_read_only", "transaction_timeout"}
+    {"session_replication_role", "role", "session_authorization", "transaction_isolation", "transaction_read_only"}
 )  # fmt: skip
 _CALLS = re.compile(
     r"\b(lo_\w+|loread|lowrite|dblink\w*|pg_notify|pg_read_(?:binary_)?file|pg_write_\w+|pg_file_\w+|pg_reload_conf|"
@@ -108,6 +105,10 @@ def _special(node: Any) -> str:
             return "COPY needs a client or the server's files; use INSERT … SELECT"
         case tree.VariableSetStmt() if node.name.lower() in _SETTINGS or node.kind == tree.VAR_RESET_ALL:
             return f"{node.name or 'RESET ALL'} belongs to the run; leave it out"
+        case tree.VacuumStmt() if node.is_vacuumcmd:
+            return "VACUUM cannot be in one transaction with the archive"
+        case tree.AlterTableCmd() if node.subtype in {tree.AT_SetTableSpace, tree.AT_SetAccessMethod}:
+            return "tables are not moved back between tablespaces and access methods"
         case tree.IndexStmt() if node.concurrent:
             return "CREATE INDEX CONCURRENTLY cannot be in one transaction with the archive"
         case tree.DropStmt() if node.concurrent:

@@ -117,7 +117,7 @@ def _findings(before: State, after: State, graphs: Sequence[GraphCopy]) -> list[
 def _proven(before: State, graphs: Sequence[GraphCopy], measured: Span) -> tuple[str, ...]:
     kept = sum(sum(table.hashes.values()) for table in before.rows.values())
     seen = (
-        f"graph {graph.target.name}: all {state.size:,} nodes and relationships were as before"
+        f"{graph.target.name}: all {state.size:,} nodes and relationships were as before"
         for graph, state in zip(graphs, before.graphs, strict=True)
     )
     return (f"schema and all {kept:,} earlier rows were as before after {say_span(measured)}", *seen)

@@ -1,5 +1,7 @@
 """Takes an applied migration back from its manifest alone, in one transaction that is checked before it commits."""
 
+import hashlib
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -7,7 +9,7 @@ import cattrs
 import psycopg
 from psycopg.types.json import Jsonb
 
-from watchdog.migrations.apply import Manifest, RefusedError, connected, sequence_positions, take_indexes_back
+from watchdog.migrations.apply import Manifest, take_indexes_back
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.images import (
     archive_live,
@@ -22,6 +24,7 @@ from watchdog.migrations.images import (
     refill_one_by_one,
 )
 from watchdog.migrations.orphans import settle_orphans
+from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.undo import TablePlan
 from watchdog.ports.errors import WatchdogError
@@ -59,7 +62,7 @@ async def rollback(url: str, run: int) -> Report:
     async with connected(url) as production:
         try:
             async with production.transaction():
-                await production.execute("SELECT set_config('lock_timeout', '5s', true)")
+                await plain_text(production)
                 return await _take_back(production, run)
         except psycopg.Error as error:
             raise WatchdogError(f"Run {run} was not rolled back, nothing was changed: {str(error).strip()}") from error
@@ -81,9 +84,8 @@ async def _take_back(production: Connection, run: int) -> Report:
         return report
     plan = manifest.plan
     positions = await sequence_positions(production)
-    await production.execute(
-        "SELECT set_config('check_function_bodies', 'off', true), set_config('row_security', 'off', true)"
-    )
+    await _same_schema(production, manifest)
+    await production.execute("SELECT set_config('check_function_bodies', 'off', true)")
     for statement in plan.renames:
         await production.execute(statement.encode())
     for table in plan.tables:
@@ -126,6 +128,16 @@ async def _manifest(production: Connection, run: int) -> tuple[str, Manifest]:
     return row[0], cattrs.structure(row[1], Manifest)
 
 
+async def _same_schema(production: Connection, manifest: Manifest) -> None:
+    """Refuses when somebody changed the schema after the run: its undo knows nothing of that."""
+    own = await (await production.execute("SELECT current_setting('search_path')")).fetchone()
+    await production.execute("SELECT set_config('search_path', '', true)")
+    now = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
+    await production.execute("SELECT set_config('search_path', %s, true)", own)
+    if manifest.forward and now != manifest.forward:
+        raise RefusedError(("the schema was changed after this run; take the later changes back first",))
+
+
 async def _read_live(production: Connection, run: int, index: int, table: TablePlan, report: Report) -> None:
     if table.kind == "gone":
         return
@@ -152,9 +164,8 @@ async def _earlier(production: Connection, run: int, index: int, table: TablePla
         found: dict[str, int] = dict(await (await production.execute(counts(run, index).encode())).fetchall())
         report.changed += found.get("changed", 0)
         report.later += found.get("later", 0)
-        before = await (
-            await production.execute(f"SELECT count(*) FROM {image(run, index, 'before')}".encode())
-        ).fetchone()
+        query = f"SELECT count(*) FROM {image(run, index, 'before')}"  # noqa: S608 - a name of ours
+        before = await (await production.execute(query.encode())).fetchone()
         report.deleted += (before[0] if before else 0) - found.get("earlier", 0) - found.get("changed", 0)
 
 
@@ -177,7 +188,7 @@ async def _positions(production: Connection, manifest: Manifest, live: dict[str,
             await production.execute("SELECT setval(%s::regclass, %s, %s)", (name, best[0], best[1]))
 
 
-async def _verify(production: Connection, run: int, manifest: Manifest, orphans: int) -> None:
+async def _verify(production: Connection, run: int, manifest: Manifest, orphans: Counter[str]) -> None:
     """The last look before the commit."""
     await production.execute("SELECT set_config('search_path', '', true)")
     lines = await catalog(production)
@@ -187,7 +198,7 @@ async def _verify(production: Connection, run: int, manifest: Manifest, orphans:
     for index, table in enumerate(manifest.plan.tables):
         if table.kind in {"gone", "rebuilt"}:
             row = await (await production.execute(not_restored(run, index, table).encode())).fetchone()
-            if row and row[0] > orphans:
+            if row and row[0] > orphans[qualified(table.name)]:
                 raise RefusedError((f"{row[0]} earlier rows of {qualified(table.name)} would not be as before",))
 
 
@@ -197,6 +208,7 @@ async def _finish(production: Connection, run: int, report: Report) -> None:
     ).fetchone()
     report.quarantined = row[0] if row else 0
     await production.execute(
-        "UPDATE watchdog.migration_runs SET state = 'rolled back', ended_at = clock_timestamp(), report = %s WHERE id = %s",
+        "UPDATE watchdog.migration_runs SET state = 'rolled back', ended_at = clock_timestamp(), report = %s"
+        " WHERE id = %s",
         (Jsonb(asdict(report)), run),
     )

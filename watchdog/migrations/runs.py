@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from watchdog.migrations.apply import connected
+from watchdog.migrations.session import connected
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,6 @@ class Statement:
         refusals: Why it may not run at all.
         refused_in_transaction: Why it may not run in a transaction; empty when it may.
         locks: Tables that it locks against readers.
-        deletes: The table of a plain DELETE, whose row count says how many are gone.
         deleting: Every table that it deletes from.
         node: The parsed statement.
     """
@@ -111,7 +110,6 @@ class Statement:
     refusals: tuple[str, ...] = ()
     refused_in_transaction: str = ""
     locks: frozenset[Table] = frozenset()
-    deletes: Table | None = None
     deleting: frozenset[Table] = frozenset()
     node: Any = field(default=None, compare=False, repr=False)
 
@@ -126,7 +124,6 @@ class _Findings:
     losses: list[Loss] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     outside: str = ""
-    deletes: Table | None = None
     deleting: set[Table] = field(default_factory=set)
     locks: set[Table] = field(default_factory=set)
 
@@ -226,7 +223,6 @@ def _statement(raw: bytes, starts: Sequence[int], each: Any, findings: _Findings
         refusals=tuple(dict.fromkeys(findings.refusals)),
         refused_in_transaction=findings.outside,
         locks=frozenset(findings.locks),
-        deletes=findings.deletes,
         deleting=frozenset(findings.deleting),
         node=findings.root,
     )
@@ -306,8 +302,6 @@ def _widens(column: Any) -> bool:
 
 def _delete(node: Any, findings: _Findings) -> None:
     table = findings.table(node.relation)
-    if node is findings.root:
-        findings.deletes = table
     findings.deleting.add(table)
     findings.lose_rows("DELETE FROM", table, by="delete", everything=node is not findings.root)
 

@@ -10,7 +10,8 @@ from watchdog.migrations.shape import Column, ForeignKey, Name, Shape, Table
 from watchdog.migrations.toc import Entry
 
 _IN_PLACE = {"FUNCTION": "CREATE FUNCTION", "PROCEDURE": "CREATE PROCEDURE"}
-_CONSTRAINING = frozenset({"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT"})
+# Not foreign keys: a child without parent is a later row, or its parent was deleted later.
+_CONSTRAINING = frozenset({"CONSTRAINT", "CHECK CONSTRAINT"})
 _LAST = frozenset(
     {
         "FK CONSTRAINT",
@@ -134,7 +135,7 @@ class Learnt:
                 continue
             if entry.kind in _CONSTRAINING or (entry.kind == "INDEX" and "CREATE UNIQUE INDEX" in entry.definition):
                 found |= {
-                    name for name in names if re.search(rf"\b(TABLE|ON)( ONLY)? {_pattern(name)} ", entry.definition)
+                    name for name in names if re.search(rf"\b(TABLE|ON)( ONLY)? {_pattern(name)}\s", entry.definition)
                 }
         return frozenset(found)
 
@@ -173,28 +174,30 @@ def in_place(old: Table, new: Table) -> tuple[list[str], list[str]] | None:
     return first, last
 
 
-def plan(learnt: Learnt, archived: Collection[Name], *, rebuild: bool = False) -> Plan:
+def plan(learnt: Learnt, archived: Collection[Name]) -> Plan:
     """The undo.
 
     Args:
         learnt: What the script does.
         archived: Tables, by their names before, whose rows before and after are kept: they are rebuilt.
-        rebuild: Rebuild every table whose definition differs, also where a change in place should do.
     """
     common = Counter(e.same for e in learnt.before) & Counter(e.same for e in learnt.after)
-    staying = _staying(learnt, archived, common, rebuild=rebuild)
+    staying = _staying(learnt, archived, common)
     routines = {entry.name: entry for entry in learnt.before if entry.kind in _IN_PLACE}
     gone_routines = _same_routines(learnt)
     dropped: dict[int, Entry] = {}
     replaced: list[str] = []
+    stays: set[tuple[str, str, str]] = set()
     for entry in learnt.after:
         if entry.kind == "TABLE" and (entry.schema, entry.tag) in staying:
             continue
-        if entry.name in gone_routines and entry.same not in common:
+        if entry.name in gone_routines and not any(need in dropped for need in entry.needs):
+            stays.add(entry.name)
             definition = routines[entry.name].definition
             replaced.append(re.sub(r"^CREATE ", "CREATE OR REPLACE ", definition.lstrip(), count=1))
             continue
-        forced = entry.kind == "TABLE" and (entry.schema, entry.tag) in archived
+        # Default privileges would add grants to whatever is made again, so they go first and come back last.
+        forced = entry.kind == "DEFAULT ACL" or (entry.kind == "TABLE" and (entry.schema, entry.tag) in archived)
         if forced or entry.same not in common or any(need in dropped for need in entry.needs):
             dropped[entry.id] = entry
     remade = Counter(entry.same for entry in dropped.values())
@@ -203,20 +206,20 @@ def plan(learnt: Learnt, archived: Collection[Name], *, rebuild: bool = False) -
         for entry in learnt.before
         if (entry.same not in common or entry.same in remade)
         and not (entry.kind == "TABLE" and (entry.schema, entry.tag) in staying)
-        and entry.name not in gone_routines
+        and entry.name not in stays
     ]
     return _assemble(learnt, dropped, made, staying, replaced)
 
 
 def _staying(
-    learnt: Learnt, archived: Collection[Name], common: Counter[tuple[str, str, str, str, str]], *, rebuild: bool
+    learnt: Learnt, archived: Collection[Name], common: Counter[tuple[str, str, str, str, str]]
 ) -> dict[Name, tuple[list[str], list[str]]]:
     """Tables that change in place, with how."""
     identical = {(e.schema, e.tag) for e in learnt.after if e.kind == "TABLE" and e.same in common}
     found: dict[Name, tuple[list[str], list[str]]] = {}
     for old in learnt.shape_before.tables:
         new = learnt.shape_after.table(old.number)
-        if new is None or old.name in archived or old.name in identical or rebuild:
+        if new is None or old.name in archived or old.name in identical:
             continue
         changes = in_place(old, new)
         if changes is not None:
@@ -225,7 +228,7 @@ def _staying(
 
 
 def _same_routines(learnt: Learnt) -> set[tuple[str, str, str]]:
-    """Routines that are the same object before and after, so that they are replaced and nothing that uses them moves."""
+    """Routines that are the same object before and after: they are replaced, and nothing that uses them moves."""
     numbers = {one.number for one in learnt.shape_after.names if one.group == "routine"}
     kept = {
         (one.schema, f"{one.name}(")
@@ -249,23 +252,29 @@ def _assemble(
     staying: Mapping[Name, tuple[list[str], list[str]]],
     replaced: Sequence[str],
 ) -> Plan:
-    drops: list[str] = []
+    # Partitions leave first, so that nothing of theirs is inherited any more.
+    drops = [text for e in dropped.values() if e.kind == "TABLE ATTACH" for text in _drop(e)]
+    inherited = _inherited(learnt.after, dropped)
     for entry in reversed(learnt.after):
-        if entry.id in dropped:
+        if entry.id in dropped and entry.kind != "TABLE ATTACH" and entry.id not in inherited:
             drops += _drop(entry)
         elif entry.kind == "TABLE" and (entry.schema, entry.tag) in staying:
             drops += staying[entry.schema, entry.tag][0]
     makes: list[str] = []
     wanted = {entry.id for entry in made}
     for entry in learnt.before:
-        if entry.id in wanted and not entry.post and entry.kind not in _LAST:
+        if entry.id in wanted and not entry.post and entry.kind not in (*_LAST, "TABLE ATTACH"):
             makes += [entry.definition, *([entry.owner_statement] if entry.owner_statement else [])]
         elif entry.kind == "TABLE" and (entry.schema, entry.tag) in staying:
             makes += staying[entry.schema, entry.tag][1]
-    constrains = [e.definition for e in made if e.post and e.kind not in _LAST and not _late(e, made)]
-    finishes: list[str] = []
+    constrains = [
+        e.definition for e in made if e.post and e.kind not in (*_LAST, "INDEX ATTACH") and not _late(e, made)
+    ]
+    # With their own indexes in place partitions take their place under the parent's without new ones.
+    finishes = [e.definition for e in made if e.kind == "TABLE ATTACH"]
+    finishes += [e.definition for e in made if e.kind == "INDEX ATTACH"]
     for entry in made:
-        if entry.kind in _LAST or (entry.post and _late(entry, made)):
+        if entry.kind in _LAST or (entry.post and entry.kind != "INDEX ATTACH" and _late(entry, made)):
             finishes += [entry.definition, *([entry.owner_statement] if entry.owner_statement else [])]
             if entry.kind == "MATERIALIZED VIEW":
                 finishes.append(f"REFRESH MATERIALIZED VIEW {quote(entry.schema)}.{quote(entry.tag)}")
@@ -288,7 +297,7 @@ def _assemble(
 
 
 def _late(entry: Entry, made: Sequence[Entry]) -> bool:
-    """What belongs to something that is made last comes after it: comments on triggers, indexes of materialized views."""
+    """What belongs to something made last comes after it: comments on triggers, indexes of materialized views."""
     last = {one.id for one in made if one.kind in _LAST}
     return any(need in last for need in entry.needs)
 
@@ -298,9 +307,44 @@ def _drop(entry: Entry) -> list[str]:
         return [re.sub(r"OWNED BY .*;", "OWNED BY NONE;", entry.definition.strip(), flags=re.DOTALL)]
     if entry.kind == "COMMENT":
         return [re.sub(r" IS .*", " IS NULL;", entry.definition.strip(), count=1, flags=re.DOTALL)]
-    if entry.kind == "ACL":
-        return []
+    if entry.kind == "TABLE ATTACH":
+        found = re.match(
+            r"ALTER TABLE ONLY (.*) ATTACH PARTITION (.*?) (?:FOR VALUES|DEFAULT)", entry.definition.strip()
+        )
+        return [f"ALTER TABLE {found[1]} DETACH PARTITION {found[2]}"] if found else []
+    if entry.kind in {"ACL", "DEFAULT ACL"}:
+        return _opposite(entry.definition)
     return [entry.drop.strip()] if entry.drop.strip() else []
+
+
+def _inherited(after: Sequence[Entry], dropped: Mapping[int, Entry]) -> set[int]:
+    """Indexes and keys of partitions that go with the parent's, as the partition stays where it is."""
+    leaving = {(e.schema, e.tag) for e in dropped.values() if e.kind == "TABLE ATTACH"}
+    entries = {entry.id: entry for entry in after}
+    found: set[int] = set()
+    for attach in dropped.values():
+        if attach.kind != "INDEX ATTACH":
+            continue
+        ends = [
+            entries[need] for need in attach.needs if need in entries and entries[need].kind in {"INDEX", "CONSTRAINT"}
+        ]
+        child = [e for e in ends if e.tag.split(" ")[-1] == attach.tag]
+        table = {name for name in leaving for e in child if e.kind == "CONSTRAINT" and e.tag.split(" ")[0] == name[1]}
+        if not table and len(ends) > len(child) and all(e.id in dropped for e in ends):
+            found |= {e.id for e in child}
+    return found
+
+
+def _opposite(definition: str) -> list[str]:
+    """Takes grants back and gives back what was revoked, the last one first."""
+    found: list[str] = []
+    for statement in definition.strip().split(";\n"):
+        text = statement.strip().removesuffix(";")
+        if match := re.match(r"(.*?)\bGRANT (.*) TO (.*?)( WITH GRANT OPTION)?$", text, re.DOTALL):
+            found.append(f"{match[1]}REVOKE {match[2]} FROM {match[3]}")
+        elif match := re.match(r"(.*?)\bREVOKE (.*) FROM (.*)$", text, re.DOTALL):
+            found.append(f"{match[1]}GRANT {match[2]} TO {match[3]}")
+    return found[::-1]
 
 
 def _tables(learnt: Learnt, dropped: Collection[Name]) -> tuple[TablePlan, ...]:

@@ -30,6 +30,10 @@ class FreezeSwitch(Protocol):
         """Freezes one guard, or all."""
         ...
 
-    def unfreeze(self, guard: str | None) -> bool:
+    def unfreeze(self, guard: str | None, who: str) -> bool:
         """Thaws; False when it was not frozen."""
+        ...
+
+    def thawed_by(self, guard: str, frozen: tuple[str, str]) -> str | None:
+        """Who ended a freeze, which is told by who had made it and why; None when nobody has said."""
         ...

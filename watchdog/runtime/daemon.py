@@ -124,7 +124,8 @@ class GuardRuntime:
         if frozen is not None and known is None:
             self.actor.tell(Freeze(*frozen))
         elif frozen is None and known is not None:
-            self.actor.tell(Unfreeze("whoever took the freeze file away"))
+            who = self._switch.thawed_by(self.name, (known.who, known.reason))
+            self.actor.tell(Unfreeze(who or "whoever took the freeze file away"))
         await self.observer.evaluate()
 
 

@@ -1,7 +1,7 @@
 """The executor: acts out steps, cancels them at their deadline, and verifies before it says that one failed."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from watchdog.ports.errors import (
     TargetError,
     WatchdogError,
 )
+from watchdog.runtime.bounded import within
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +140,7 @@ class Executor:
         except WatchdogError as error:
             await self._report(StepNotApplied(command.id, str(error)))
             return
-        task = await self._within(action.execute(self._context(command, deadline)), deadline)
+        task = await within(self._clock, action.execute(self._context(command, deadline)), deadline)
         await self._report(await self._outcome(command, action, task))
 
     def _record(self, command: Execute | Verify | Cancel) -> StepRecord | None:
@@ -159,23 +160,6 @@ class Executor:
             else:
                 return
 
-    async def _within(self, work: Coroutine[Any, Any, Any], deadline: Time) -> "asyncio.Task[Any]":
-        """Lets work run up to a time, then cancels it; the finished task is returned, whatever became of it."""
-        task = asyncio.create_task(work)
-        timer = asyncio.ensure_future(self._clock.sleep(deadline - self._clock.now()))
-        try:
-            await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
-            raise
-        finally:
-            timer.cancel()
-        return task
-
     async def _outcome(self, command: Execute, action: Action, task: "asyncio.Task[Any]") -> Input:
         if task.cancelled():
             why = f"cancelled: it took longer than its timeout of {command.step.timeout / SECOND:g} s"
@@ -189,7 +173,7 @@ class Executor:
             raise error
         if not isinstance(error, (StepUncertainError, TargetError)):
             log.error("an action raised an error that it does not declare", step=command.id, exc_info=error)
-        return await self._settle(command, action, str(error) or type(error).__name__)
+        return await self._settle(command, action, _words(error))
 
     async def _settle(self, command: Execute | Verify | Cancel, action: Action, why: str) -> Input:
         """The verified outcome of a step that did not say one."""
@@ -225,19 +209,25 @@ class Executor:
         deadline = self._clock.now() + command.step.timeout + GRACE
         pause = SECOND // 4
         while True:
-            task = await self._within(action.verify(self._context(command, deadline)), deadline)
+            task = await within(self._clock, action.verify(self._context(command, deadline)), deadline)
             error = None if task.cancelled() else task.exception()
             if isinstance(error, FencedError):
                 raise error
             if not task.cancelled() and error is None:
                 found: Verification = task.result()
                 return found
-            why = str(error) if error is not None else "the target did not answer in time"
+            why = _words(error) if error is not None else "the target did not answer in time"
             retryable = isinstance(error, TargetError) and error.retryable
             if not retryable or self._clock.now() + pause >= deadline:
                 return Verification(Applied.CANNOT_TELL, f"it cannot be verified: {why}")
             await self._clock.sleep(pause)
             pause = min(2 * pause, 5 * SECOND)
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; one that nobody declared may quote rows, so only its kind is told."""
+    kind = type(error).__name__
+    return str(error) or kind if isinstance(error, WatchdogError) else f"{kind}, which it does not declare; see the log"
 
 
 def facts(guard: Guard) -> Mapping[str, str]:

@@ -20,6 +20,7 @@ from watchdog.ports.clock import Clock
 from watchdog.ports.errors import JournalError, ProbeError, TargetError
 from watchdog.ports.probes import Probe, Readings
 from watchdog.ports.samples import SampleStore
+from watchdog.runtime.bounded import within
 from watchdog.runtime.executor import Teller
 
 log = structlog.get_logger(__name__)
@@ -76,19 +77,7 @@ class Observer:
     async def read(self, watched: WatchedProbe) -> None:
         """One reading of one probe."""
         began = self._clock.now()
-        task = asyncio.ensure_future(watched.probe.read())
-        timer = asyncio.ensure_future(self._clock.sleep(watched.timeout))
-        try:
-            await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
-            raise
-        finally:
-            timer.cancel()
+        task = await within(self._clock, watched.probe.read(), began + watched.timeout)
         at = self._clock.now()
         self.probe_seconds[watched.name] = in_seconds(at - began)
         samples = self._samples(watched, task, at)
@@ -110,7 +99,7 @@ class Observer:
             log.warning("a probe has no answer", guard=self._name, probe=probe, error=trouble)
         self.troubles[probe] = trouble
 
-    def _samples(self, watched: WatchedProbe, task: "asyncio.Future[Readings]", at: Time) -> list[Sample]:
+    def _samples(self, watched: WatchedProbe, task: "asyncio.Task[Readings]", at: Time) -> list[Sample]:
         if task.cancelled():
             missing = Missing(Cause.UNREACHABLE, f"{watched.name}: no answer in {in_seconds(watched.timeout):g} s")
         elif (error := task.exception()) is not None:
@@ -132,7 +121,7 @@ class Observer:
         if isinstance(error, TargetError):
             return Missing(Cause.UNREACHABLE if error.retryable else Cause.PROBE_BROKEN, str(error))
         log.error("a probe raised an error that it does not declare", probe=watched.name, exc_info=error)
-        return Missing(Cause.PROBE_BROKEN, f"{watched.name}: {type(error).__name__}: {error}")
+        return Missing(Cause.PROBE_BROKEN, f"{watched.name}: {type(error).__name__}; the log says more")
 
     async def evaluate(self) -> None:
         """Keeps what was read since the last time, then judges."""

@@ -6,7 +6,7 @@ in `pg_locks`, and so that effects which no transaction can hold are kept apart 
 
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import TypeAlias
@@ -18,6 +18,7 @@ from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import FencedError, StepError, StepUncertainError, TargetError
 from watchdog.targets.postgres import LOCK_TIMEOUT, Connection, PostgresTarget
 from watchdog.targets.retries import retried, time_left
+from watchdog.targets.verification import verified
 
 _LOCK_CLASS = 1463899204
 _TABLES = 4
@@ -211,18 +212,13 @@ async def verify_fenced(target: PostgresTarget, context: StepContext, look: Look
         FencedError: Somebody with a higher epoch acts.
     """
 
-    async def once() -> Verification:
-        async with fenced(target, context) as transaction:
-            if transaction.done is not None:
-                return Verification(Applied.YES, transaction.done)
-            if look is not None:
-                return await look(transaction.connection)
-            return Verification(Applied.NO, "there is no receipt")
+    def begin() -> AbstractAsyncContextManager[FencedTransaction]:
+        return fenced(target, context)
 
-    try:
-        return await retried(context, once)
-    except (TargetError, StepUncertainError) as error:
-        return Verification(Applied.CANNOT_TELL, str(error))
+    async def ask(work: FencedTransaction) -> Verification:
+        return Verification(Applied.NO, "there is no receipt") if look is None else await look(work.connection)
+
+    return await verified(context, begin, ask)
 
 
 @asynccontextmanager

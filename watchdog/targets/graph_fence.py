@@ -6,7 +6,7 @@ The fence is a node `(:WatchdogFence {guard, epoch})`, a receipt a node `(:Watch
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import FencedError, StepError, StepUncertainError, TargetError
 from watchdog.targets.neo4j import Neo4jTarget
 from watchdog.targets.retries import retried, time_left
+from watchdog.targets.verification import verified
 
 _PATIENCE: Span = 2 * SECOND
 
@@ -173,18 +174,13 @@ async def verify_fenced(target: Neo4jTarget, context: StepContext, look: Look | 
         FencedError: Somebody with a higher epoch acts.
     """
 
-    async def once() -> Verification:
-        async with fenced(target, context) as work:
-            if work.done is not None:
-                return Verification(Applied.YES, work.done)
-            if look is not None:
-                return await look(work.transaction)
-            return Verification(Applied.NO, "there is no receipt")
+    def begin() -> AbstractAsyncContextManager[FencedTransaction]:
+        return fenced(target, context)
 
-    try:
-        return await retried(context, once)
-    except (TargetError, StepUncertainError) as error:
-        return Verification(Applied.CANNOT_TELL, str(error))
+    async def ask(work: FencedTransaction) -> Verification:
+        return Verification(Applied.NO, "there is no receipt") if look is None else await look(work.transaction)
+
+    return await verified(context, begin, ask)
 
 
 def _metadata(context: StepContext, attempt: str) -> dict[str, Any]:

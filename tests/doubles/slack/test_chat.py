@@ -165,7 +165,7 @@ async def test_only_own_existing_messages_can_be_updated(double: SlackDouble, cl
 async def test_archived_and_left_channels_take_no_message(double: SlackDouble, client: AsyncWebClient) -> None:
     channel = double.workspace.channel("incidents").id
     double.archive("incidents")
-    double.remove_app("stakeholders")
+    double.workspace.channel("stakeholders").members.discard(BOT_USER)
 
     with pytest.raises(SlackApiError, match="is_archived"):
         await client.chat_postMessage(channel="incidents", text="x")

@@ -134,7 +134,7 @@ async def test_people_and_groups_are_found_or_refused_by_slacks_names(
 ) -> None:
     user = await client.users_info(user="U0ANA00001")
     group = await client.usergroups_users_list(usergroup="S0RESPOND1")
-    double.remove_usergroup("S0RESPOND1")
+    del double.workspace.usergroups["S0RESPOND1"]
 
     assert (user["user"]["real_name"], group["users"]) == ("Ana Souza", ["U0ANA00001"])
     with pytest.raises(SlackApiError, match="user_not_found"):

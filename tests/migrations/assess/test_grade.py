@@ -94,6 +94,9 @@ TABLE = [
     ("INSERT INTO a VALUES (1) ON CONFLICT (b) DO UPDATE SET c = 1", "upsert", "medium", "data"),
     ("MERGE INTO a USING b ON a.id = b.id WHEN MATCHED THEN DELETE", "merge", "medium", "data"),
     ("SELECT 1", "select", "info", "data"),
+    ("WITH d AS (DELETE FROM a RETURNING *) INSERT INTO b SELECT * FROM d", "delete-all", "high", "data"),
+    ("WITH d AS (UPDATE a SET b = 1 RETURNING *) SELECT * FROM d", "update-all", "high", "data"),
+    ("EXPLAIN ANALYZE DELETE FROM a", "delete-all", "high", "data"),
     # the rest
     ("ALTER TYPE mood ADD VALUE 'c'", "enum-add-value", "low", "schema"),
     ("ALTER TYPE mood RENAME VALUE 'a' TO 'b'", "rename-enum-value", "high", "data"),
@@ -107,6 +110,8 @@ TABLE = [
     ("DO 'BEGIN END'", "hidden", "high", "data"),
     ("CALL tidy()", "hidden", "high", "data"),
     ("NOTIFY everybody", "outside", "high", "data"),
+    ("REVOKE SELECT ON a FROM b", "revoke", "medium", "schema"),
+    ("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON a (b)", "invalid-index", "low", "index"),
     ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "other", "info", "schema"),
 ]
 
@@ -195,6 +200,106 @@ def test_what_the_script_itself_has_made_nobody_waits_for() -> None:
     )
     assert found.grade.rank <= Severity.LOW.rank
     assert found.undo is Undo.EXACTLY
+
+
+def test_what_is_not_executed_is_not_counted() -> None:
+    for statement in (
+        "EXPLAIN DELETE FROM a",
+        "CREATE RULE r AS ON DELETE TO b DO ALSO DELETE FROM a",
+        "SELECT 'DELETE'",
+    ):
+        assert "delete-all" not in {each.rule for each in assess(statement).findings}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO b",
+        "CREATE FOREIGN TABLE a (b int) SERVER c",
+        "ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b",
+        "ALTER FOREIGN TABLE a ADD COLUMN b int",
+        "ALTER ROLE a RENAME TO b",
+        "ALTER FUNCTION f(int) RENAME TO g",
+        "ALTER TYPE a RENAME ATTRIBUTE b TO c",
+        "ALTER TYPE a RENAME TO b",
+        "ALTER TYPE a SET SCHEMA b",
+        "ALTER DOMAIN a RENAME CONSTRAINT b TO c",
+        "ALTER DOMAIN a SET NOT NULL",
+        "ALTER DOMAIN a DROP DEFAULT",
+        "ALTER VIEW a ALTER b SET DEFAULT 1",
+        "ALTER INDEX a ATTACH PARTITION b",
+        "ALTER MATERIALIZED VIEW a SET (fillfactor = 50)",
+        "ALTER TABLE a ADD CONSTRAINT c FOREIGN KEY (b, PERIOD d) REFERENCES e (f, PERIOD g)",
+        "ALTER TABLE a OF b",
+        "ALTER TABLE a ALTER b SET DATA TYPE c.d[] USING array[b]::c.d[]",
+        "COMMENT ON CONSTRAINT a ON b IS NULL",
+        "COMMENT ON FUNCTION f(int) IS 'x'",
+        "COMMENT ON COLUMN a.b.c IS 'x'",
+        "COPY (SELECT 1) TO stdout",
+        "CREATE TABLE a OF b",
+        "CREATE TABLE a (LIKE b INCLUDING ALL) PARTITION BY HASH (c)",
+        "CREATE STATISTICS ON (a + 1) FROM b",
+        "DROP FUNCTION f(int), g()",
+        "DROP OPERATOR +(int, int)",
+        "DROP CAST (int AS text)",
+        "DROP OWNED BY a",
+        "DROP TABLE a.b.c",
+        "DROP MATERIALIZED VIEW IF EXISTS a",
+        "DROP DATABASE a",
+        "LOCK TABLE ONLY a IN EXCLUSIVE MODE",
+        "MERGE INTO a USING b ON true WHEN NOT MATCHED THEN DO NOTHING",
+        "REINDEX DATABASE a",
+        "REINDEX SCHEMA CONCURRENTLY a",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY a WITH DATA",
+        "SELECT FROM (SELECT 1) a FOR UPDATE",
+        "SET search_path TO DEFAULT",
+        "SET TIME ZONE 'UTC'",
+        "RESET ALL",
+        "TRUNCATE ONLY a, b RESTART IDENTITY",
+        "UPDATE a SET (b, c) = (SELECT 1, 2)",
+        "UPDATE a SET b[1] = 2 WHERE CURRENT OF c",
+        "VACUUM",
+        "CLUSTER",
+        "CREATE PUBLICATION p FOR TABLES IN SCHEMA a",
+        "ALTER PUBLICATION p SET TABLE a WHERE (b > 1)",
+        "CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION f()",
+        "SAVEPOINT a",
+        "ROLLBACK TO a",
+        "IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c",
+    ],
+)
+def test_no_statement_is_too_strange(statement: str) -> None:
+    found = assess(statement)
+    assert found.findings
+    assert not any(
+        "<" in lock.relation or lock.relation.endswith(".") for each in found.findings for lock in each.locks
+    )
+
+
+def test_what_may_be_there_already_is_not_taken_for_new() -> None:
+    script = "CREATE TABLE IF NOT EXISTS a (b int); CREATE INDEX ON a (b)"
+    assert assess(script).grade is Severity.HIGH
+    assert assess(script, Facts(known=True)).grade is Severity.INFO
+    assert assess(script, _facts(1e9, 10**11)).grade is Severity.CRITICAL
+
+
+def test_a_search_path_says_whose_table_it_is() -> None:
+    facts = _facts(1e9, 10**11)
+    assert "public.a" in str(assess("ALTER TABLE a ALTER b SET NOT NULL", facts).findings[0].locks)
+    moved = assess("SET search_path = shop; ALTER TABLE a ALTER b SET NOT NULL", facts).findings
+    assert {lock.relation for each in moved for lock in each.locks} == {"shop.a"}
+    both = assess("SET search_path = shop, public; ALTER TABLE a ALTER b SET NOT NULL", facts).findings
+    assert {lock.relation for each in both for lock in each.locks} == {"public.a"}
+
+
+def test_a_table_that_the_database_does_not_have_is_named() -> None:
+    facts = _facts(1e3, 10**5)
+    assert "missing-table" in {each.rule for each in assess("ALTER TABLE z ADD b int", facts).findings}
+    assert "missing-table" not in {each.rule for each in assess("ALTER TABLE IF EXISTS z ADD b int", facts).findings}
+    assert "missing-table" not in {
+        each.rule for each in assess("CREATE TABLE z (); ALTER TABLE z ADD b int", facts).findings
+    }
+    assert assess("DROP TABLE IF EXISTS z", facts).grade is Severity.INFO
 
 
 def test_a_proven_column_is_not_read_again() -> None:

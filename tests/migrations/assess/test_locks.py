@@ -3,10 +3,7 @@
 from collections.abc import AsyncIterator
 
 import psycopg
-import pytest
-import pytest_asyncio
 
-from tests.migrations.assess.shop import SHOP
 from watchdog.migrations.assess.database import look
 from watchdog.migrations.assess.grade import assess
 from watchdog.migrations.assess.locks import LockMode, Work
@@ -132,29 +129,25 @@ STATEMENTS = [
 _NEW_FILE = frozenset({"TRUNCATE"})
 
 
-@pytest_asyncio.fixture
-async def shop(pg_database: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    async with await psycopg.AsyncConnection.connect(pg_database, autocommit=True) as connection:
-        await connection.execute(SHOP.encode())
-        yield connection
-
-
-async def test_locks_and_rewrites_are_those_that_the_server_shows(shop: psycopg.AsyncConnection) -> None:
-    wrong: list[str] = []
-    for statement in STATEMENTS:
-        found = assess(statement, await look(shop, statement))
-        async with shop.transaction(force_rollback=True):
-            await shop.execute(_BEFORE)
-            await shop.execute(statement.encode())
-            held = await _strongest(shop)
-            rewritten = {name for (name,) in await (await shop.execute(_REWRITTEN)).fetchall()}
-        claimed = _claimed(found)
-        if {name: mode for name, mode in claimed.items() if name in held or not _is_index(name)} != held:
-            wrong.append(f"{statement}: said {_shown(claimed)}, held {_shown(held)}")
-        rewrites = any(each.work is Work.REWRITE for each in found.findings)
-        if rewrites != bool(rewritten) and statement.split()[0] not in _NEW_FILE:
-            wrong.append(f"{statement}: said {'a' if rewrites else 'no'} rewrite, rewritten {sorted(rewritten)}")
+async def test_locks_and_rewrites_are_those_that_the_server_shows(shop_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(shop_url, autocommit=True) as connection:
+        wrong = [each for statement in STATEMENTS async for each in _wrong(connection, statement)]
     assert not wrong, "\n".join(wrong)
+
+
+async def _wrong(connection: psycopg.AsyncConnection, statement: str) -> AsyncIterator[str]:
+    found = assess(statement, await look(connection, statement))
+    async with connection.transaction(force_rollback=True):
+        await connection.execute(_BEFORE)
+        await connection.execute(statement.encode())
+        held = await _strongest(connection)
+        rewritten = {name for (name,) in await (await connection.execute(_REWRITTEN)).fetchall()}
+    claimed = _claimed(found)
+    if {name: mode for name, mode in claimed.items() if name in held or not _is_index(name)} != held:
+        yield f"{statement}: said {_shown(claimed)}, held {_shown(held)}"
+    rewrites = any(each.work is Work.REWRITE for each in found.findings)
+    if rewrites != bool(rewritten) and statement.split(maxsplit=1)[0] not in _NEW_FILE:
+        yield f"{statement}: said {'a' if rewrites else 'no'} rewrite, rewritten {sorted(rewritten)}"
 
 
 async def _strongest(connection: psycopg.AsyncConnection) -> dict[str, LockMode]:

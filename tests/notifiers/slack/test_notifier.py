@@ -5,6 +5,7 @@ import pytest
 
 from watchdog.doubles.slack import Message as Posted
 from watchdog.doubles.slack import SlackDouble
+from watchdog.doubles.slack.state import BOT_USER
 from watchdog.model.communication import Audience
 from watchdog.model.time import SECOND, Span
 from watchdog.notifiers.slack import SlackNotifier
@@ -304,7 +305,7 @@ async def test_a_channel_that_does_not_exist_is_named(slack: SlackNotifier, mess
 async def test_a_channel_that_the_app_was_taken_out_of_says_how_to_invite_it(
     double: SlackDouble, slack: SlackNotifier, message: New
 ) -> None:
-    double.remove_app("incidents")
+    double.workspace.channel("incidents").members.discard(BOT_USER)
 
     with pytest.raises(NotifyError, match="/invite"):
         await slack.send(message("Detected", header=True))

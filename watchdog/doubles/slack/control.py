@@ -3,17 +3,15 @@
 import dataclasses
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
+from watchdog.doubles.slack.double import Double
 from watchdog.doubles.slack.errors import NotAcknowledgedError, NotThereError, SlackError
 from watchdog.doubles.slack.faults import Fault, Kind
 from watchdog.doubles.slack.page import refuse_other_sites
 from watchdog.doubles.slack.state import Json
-
-if TYPE_CHECKING:
-    from watchdog.doubles.slack.server import SlackDouble
 
 Action = Callable[[Json], Awaitable[Json]]
 
@@ -21,7 +19,7 @@ Action = Callable[[Json], Awaitable[Json]]
 class Control:
     """Handlers of the paths that a test or a demo in another process uses."""
 
-    def __init__(self, double: "SlackDouble") -> None:
+    def __init__(self, double: Double) -> None:
         """Control this double."""
         self._double = double
         self._faults = double.faults

@@ -5,20 +5,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from watchdog.doubles.slack.double import Double
 from watchdog.doubles.slack.errors import NotAcknowledgedError, NotThereError, SlackError
 from watchdog.doubles.slack.http import form_fields
 from watchdog.doubles.slack.mrkdwn import emoji, to_html
 from watchdog.doubles.slack.state import BOT_USER, Channel, Json, Message
-
-if TYPE_CHECKING:
-    from watchdog.doubles.slack.server import SlackDouble
 
 REFRESH_SECONDS = 2
 REFRESH_SECONDS_WITH_NOTE = 6
@@ -50,7 +47,7 @@ class Shown:
 class Page:
     """Handlers of the paths that a browser uses."""
 
-    def __init__(self, double: "SlackDouble") -> None:
+    def __init__(self, double: Double) -> None:
         """Show this double."""
         self._double = double
         self._templates = Environment(

@@ -23,7 +23,7 @@ from watchdog.doubles.slack.interactions import Interactions
 from watchdog.doubles.slack.page import Page
 from watchdog.doubles.slack.rate import MessageRate
 from watchdog.doubles.slack.socket_mode import Ack, SocketHub
-from watchdog.doubles.slack.state import BOT_USER, Json, Message, Workspace
+from watchdog.doubles.slack.state import Json, Message, Workspace
 from watchdog.doubles.slack.web_api import ALL_BOT_SCOPES, WebApi
 
 T = TypeVar("T")
@@ -162,15 +162,6 @@ class SlackDouble:
         """Archive a channel, or open it again."""
         self.workspace.channel(channel).archived = archived
         self.workspace.changed()
-
-    def remove_app(self, channel: str) -> None:
-        """Take the app out of a channel, as `/remove` does."""
-        self.workspace.channel(channel).members.discard(BOT_USER)
-        self.workspace.changed()
-
-    def remove_usergroup(self, usergroup: str) -> None:
-        """Remove a user group."""
-        del self.workspace.usergroups[usergroup]
 
     async def press(self, channel: str, ts: str, action_id: str, user: str, value: str | None = None) -> Ack:
         """Press the button `action_id` in a message as it is now, and wait for the app's acknowledgement.

@@ -12,6 +12,10 @@ from watchdog.migrations.sql import Table, postgast, tree
 from watchdog.targets.postgres import Connection, PostgresOptions, PostgresTarget
 
 _UTC: Final = frozenset({"utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "uct", "universal"})
+_SESSION: Final = """
+    SELECT coalesce(current_schema(), 'public'), current_schemas(false)::text[],
+           current_setting('server_version_num')::int / 10000, lower(current_setting('TimeZone'))
+"""
 _QUERIES: Final = (
     "relations",
     "columns",
@@ -22,6 +26,7 @@ _QUERIES: Final = (
     "slots",
     "views",
     "volatile",
+    "attached",
 )
 
 
@@ -58,21 +63,21 @@ async def look(connection: Connection, text: str) -> Facts:
         SqlSyntaxError: The script is no SQL.
     """
     statements = read(text)
-    cursor = await connection.execute(
-        "SELECT coalesce(current_schema(), 'public'), current_setting('server_version_num')::int / 10000, "
-        "lower(current_setting('TimeZone'))"
-    )
-    [(schema, version, zone)] = await cursor.fetchall()
+    cursor = await connection.execute(_SESSION)
+    [(schema, path, version, zone)] = await cursor.fetchall()
     parameters = {"names": sorted(_mentioned(statements)), "functions": sorted(_functions(statements))}
     rows = {query: await _rows(connection, query, parameters) for query in _QUERIES}
     return Facts(
         known=True,
         schema=schema,
+        path=tuple(path),
         version=version,
         utc=zone in _UTC,
         relations=_relations(rows),
         indexes={(space, index): (table_space, table) for space, index, table_space, table in rows["indexes"]},
-        foreign_keys=tuple(ForeignKey(name, (a, b), (c, d)) for name, a, b, c, d in rows["foreign_keys"]),
+        foreign_keys=tuple(
+            ForeignKey(name, (a, b), (c, d), frozenset(columns)) for name, a, b, c, d, columns in rows["foreign_keys"]
+        ),
         slots={name: int(held) for name, held in rows["slots"]},
         volatile=frozenset(name for (name,) in rows["volatile"]),
     )
@@ -109,6 +114,7 @@ async def _rows(connection: Connection, query: str, parameters: Mapping[str, Any
 def _relations(rows: Mapping[str, list[tuple[Any, ...]]]) -> dict[Table, Relation]:
     columns, checks = _by_table(rows["columns"]), _by_table(rows["checks"])
     publications, views = _by_table(rows["publications"]), _by_table(rows["views"])
+    attached = _by_table(rows["attached"])
     return {
         (space, name): Relation(
             rows=count,
@@ -124,6 +130,7 @@ def _relations(rows: Mapping[str, list[tuple[Any, ...]]]) -> dict[Table, Relatio
                 for check, valid, text in checks.get((space, name), [])
                 if not valid
             },
+            attached=frozenset(each for (each,) in attached.get((space, name), [])),
             parent=_table(parent),
             default=_table(default),
             beside=_table(beside),

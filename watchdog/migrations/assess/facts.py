@@ -23,11 +23,12 @@ class Column:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A constraint from one table to another."""
+    """A constraint from one table to another; `columns` are those of the first."""
 
     name: str
     source: Table
     to: Table
+    columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Relation:
         rows: Estimated; below zero when it was never analyzed.
         size: Bytes without indexes, all partitions together.
         partitions: Tables below it, at any depth, whether partitions or children.
+        attached: Names of its triggers, policies and rules.
         parent: The table that it is a partition of.
         default: Its default partition.
         beside: The default partition of its parent.
@@ -55,6 +57,7 @@ class Relation:
     publications: tuple[str, ...] = ()
     views: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unvalidated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attached: frozenset[str] = frozenset()
     parent: Table | None = None
     default: Table | None = None
     beside: Table | None = None
@@ -66,7 +69,8 @@ class Facts:
 
     Attributes:
         known: Whether a database was asked.
-        schema: What an unqualified name means.
+        schema: Where an unqualified name is made.
+        path: Where an unqualified name is looked for.
         version: The server's major version; 0 when not known.
         utc: Whether sessions run in UTC, where timestamp and timestamptz are the same bytes.
         indexes: The table of each index.
@@ -76,6 +80,7 @@ class Facts:
 
     known: bool = False
     schema: str = "public"
+    path: tuple[str, ...] = ()
     version: int = 0
     utc: bool = False
     relations: Mapping[Table, Relation] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from typing import Final
 
 from watchdog.migrations.assess.facts import Facts
 from watchdog.migrations.assess.order import between
-from watchdog.migrations.assess.rules.registry import OTHERWISE, RULES
+from watchdog.migrations.assess.rules.registry import look
 from watchdog.migrations.assess.scene import Known, Scene
 from watchdog.migrations.assess.script import read
 from watchdog.migrations.assess.speeds import Speeds
@@ -54,7 +54,7 @@ def _step(scene: Scene, known: Known) -> Step:
     """Judges one statement; what is beside it is looked at before the statement changes any name."""
     before = {".".join(each) for each in known.fresh}
     aliases, fresh = dict(known.aliases), set(known.fresh)
-    found = tuple(RULES.get(type(scene.statement.node), OTHERWISE)(scene, scene.statement.node))
+    found = tuple(look(scene, scene.statement.node))
     made = before | {".".join(each) for each in known.fresh}
     waits = tuple({lock: None for each in found for lock in each.locks if lock.relation not in made})
     then = replace(scene, known=replace(known, aliases=aliases, fresh=fresh))

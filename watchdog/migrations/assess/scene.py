@@ -9,7 +9,7 @@ from watchdog.migrations.assess.locks import KINDS, LockMode, Work
 from watchdog.migrations.assess.script import Statement
 from watchdog.migrations.assess.speeds import Speeds
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity, Undo
-from watchdog.migrations.sql import Table
+from watchdog.migrations.sql import Table, tree
 
 # Until here nobody feels it; from there on requests time out; and there is an outage.
 _FELT, _LONG, _OUTAGE = 0.1, 1.0, 60.0
@@ -50,6 +50,7 @@ class Known:
         aliases: New names of tables, with the ones that the database knows.
         indexes: Indexes made here, with their tables.
         proven: Columns that a valid CHECK of this script says are not null.
+        path: The search path that it has set; empty when it has not.
         unvalidated: NOT VALID checks of this script, with the columns that they say are not null.
     """
 
@@ -58,6 +59,7 @@ class Known:
     indexes: dict[Table, Table] = field(default_factory=dict)
     proven: set[tuple[Table, str]] = field(default_factory=set)
     unvalidated: dict[tuple[Table, str], tuple[str, ...]] = field(default_factory=dict)
+    path: tuple[str, ...] = ()
 
     def rename(self, old: Table, new: Table) -> None:
         """A table goes on under another name."""
@@ -79,11 +81,17 @@ class Scene:
 
     def table(self, relation: Any) -> Table:
         """The table that a RangeVar names."""
-        return relation.schemaname or self.facts.schema, relation.relname
+        return relation.schemaname or self._schema_of(relation.relname), relation.relname
 
     def named(self, parts: tuple[str, ...]) -> Table:
         """The table that a list of names means."""
-        return (parts[-2] if len(parts) > 1 else self.facts.schema), parts[-1]
+        return (parts[-2] if len(parts) > 1 else self._schema_of(parts[-1])), parts[-1]
+
+    def _schema_of(self, name: str) -> str:
+        """Where on the search path a name is found; where it would be made when it is not."""
+        path = self.known.path or self.facts.path or (self.facts.schema,)
+        there = (self.known.fresh, self.known.aliases, self.facts.relations, self.facts.indexes)
+        return next((each for each in path if any((each, name) in names for names in there)), path[0])
 
     def is_fresh(self, table: Table) -> bool:
         """Whether the script itself has made it."""
@@ -137,7 +145,9 @@ class Scene:
         """The locks of a kind of statement on a table, and on every partition of it."""
         mode = KINDS[kind].mode
         relation = self.relation(table)
-        below = relation.partitions if relation and kind not in _ALONE else ()
+        node = self.statement.node
+        only = isinstance(node, tree.AlterTableStmt) and not node.relation.inh
+        below = relation.partitions if relation and kind not in _ALONE and not only else ()
         return (*(Lock(".".join(each), mode) for each in (table, *below)), *others)
 
     def change(  # noqa: PLR0913  # every argument is one field of the finding

@@ -43,6 +43,7 @@ def around(step: Step) -> Iterator[Finding]:
         yield from _held_back(scene, each, each.table, relation)
         if each.rule == "drop-table":
             yield from _still_used(scene, each.table, relation)
+    yield from _missing(scene)
     yield from _partitions(step)
     yield from _views_of_columns(scene)
 
@@ -79,6 +80,24 @@ def _still_used(scene: Scene, table: Table, relation: Relation) -> Iterator[Find
 
 def _names(node: Any) -> list[str]:
     return [each.string.sval for each in postgast.unwrap_node(node).items]
+
+
+def _missing(scene: Scene) -> Iterator[Finding]:
+    node = scene.statement.node
+    if not scene.facts.known or not isinstance(node, tree.AlterTableStmt | tree.IndexStmt):
+        return
+    if isinstance(node, tree.AlterTableStmt) and (node.missing_ok or not _alters_a_table(node)):
+        return
+    table = scene.table(node.relation)
+    if not scene.is_fresh(table) and scene.relation(table) is None:
+        message = f"it fails with 42P01: there is no table {said(table)} in this database"
+        yield scene.note("missing-table", Severity.HIGH, message, table=table)
+
+
+def _alters_a_table(node: Any) -> bool:
+    """Whether it can be about nothing but a table: views and sequences have owners too."""
+    commands = [each.alter_table_cmd.subtype for each in node.cmds]
+    return node.objtype == tree.OBJECT_TABLE and commands != [tree.AT_ChangeOwner]
 
 
 def _partitions(step: Step) -> Iterator[Finding]:

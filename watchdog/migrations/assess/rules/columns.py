@@ -131,7 +131,8 @@ def _added_constraints(scene: Scene, table: Table, command: Any, constraints: di
 def drop_column(scene: Scene, table: Table, command: Any) -> Iterator[Finding]:
     """Gone in an instant, and the data with it."""
     name, here = quoted(command.name), said(table)
-    to = {each.to for each in scene.facts.foreign_keys if each.source == scene.real(table)} - {table}
+    keys = [each for each in scene.facts.foreign_keys if each.source == scene.real(table)]
+    to = {each.to for each in keys if command.name in each.columns} - {table}
     empty = scene.is_empty(table)
     yield scene.change(
         "drop-column",

@@ -116,4 +116,4 @@ def copy_rows(scene: Scene, node: Any) -> Iterator[Finding]:
         severity = Severity.MEDIUM
         yield scene.change("copy", "COPY FROM", table, message, category=Category.DATA, severity=severity)
     else:
-        yield scene.note("copy", Severity.LOW, f"{said(table)} is copied out", category=Category.DATA)
+        yield scene.note("copy", Severity.LOW, "rows are copied out", category=Category.DATA)

@@ -25,6 +25,9 @@ def create_index(scene: Scene, node: Any) -> Iterator[Finding]:
             f"an index of {here} is built while reads and writes go on; if it fails, an INVALID index stays behind",
             category=Category.INDEX,
         )
+        if node.if_not_exists:
+            message = "IF NOT EXISTS is content with the INVALID index that an earlier try has left; drop that first"
+            yield scene.note("invalid-index", Severity.LOW, message, category=Category.INDEX, table=table)
         if relation and relation.partitioned:
             message = f"{here} is partitioned: CONCURRENTLY fails with 0A000"
             safe = _by_partition(node, table)

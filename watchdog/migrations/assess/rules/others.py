@@ -41,12 +41,19 @@ def cascade(scene: Scene) -> Finding:
 def _drop_one(scene: Scene, node: Any, each: Any) -> Iterator[Finding]:
     name, kind = names(each), node.remove_type
     if kind in _TABLES:
-        yield from tables.drop_table(scene, scene.named(name), cascade=node.behavior == tree.DROP_CASCADE)
+        yield from tables.drop_table(
+            scene, scene.named(name), cascade=node.behavior == tree.DROP_CASCADE, if_exists=node.missing_ok
+        )
     elif kind == tree.OBJECT_INDEX:
         yield from indexes.drop_index(scene, node, scene.named(name))
     elif kind in _ON_TABLES:
         table = scene.named(name[:-1])
         word = tree.ObjectType.Name(kind).removeprefix("OBJECT_").lower()
+        relation = scene.relation(table)
+        if node.missing_ok and relation and name[-1] not in relation.attached:
+            message = f"{said(table)} has no {word} {quoted(name[-1])} to drop"
+            yield scene.note(f"drop-{word}", Severity.INFO, message, table=table)
+            return
         message = f"{word} {quoted(name[-1])} of {said(table)} is dropped"
         severity = Severity.INFO if scene.is_fresh(table) else Severity.MEDIUM
         yield scene.change(f"drop-{word}", "DROP TRIGGER", table, message, severity=severity)
@@ -181,6 +188,22 @@ def outside(what: str) -> Callable[[Scene, Any], Iterator[Finding]]:
         yield scene.note("outside", Severity.HIGH, message, category=Category.DATA, undo=Undo.NO)
 
     return look
+
+
+def grant(scene: Scene, node: Any) -> Iterator[Finding]:
+    """GRANT and REVOKE."""
+    if node.is_grant:
+        yield scene.note("grant", Severity.INFO, "somebody may do more")
+    else:
+        yield scene.note("revoke", Severity.MEDIUM, "old code that needs what is revoked fails with 42501")
+
+
+def setting(scene: Scene, node: Any) -> Iterator[Finding]:
+    """SET: a search path says what the names that follow mean."""
+    if node.name == "search_path":
+        values = (each.a_const.sval.sval for each in node.args)
+        scene.known.path = tuple(each for each in values if each not in {"", "$user"})
+    yield scene.note("setting", Severity.INFO, "a setting of the session changes")
 
 
 def quiet(rule: str, message: str) -> Callable[[Scene, Any], Iterator[Finding]]:

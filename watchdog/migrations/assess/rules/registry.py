@@ -23,7 +23,9 @@ def _moved(kind: str, what: str) -> CommandRule:
 
 
 _TRIGGERS: Final = _plain("ENABLE or DISABLE TRIGGER", "triggers of {table} are switched on or off")
-_SECURITY: Final = _plain("ROW LEVEL SECURITY", "who sees which rows of {table} changes")
+_SECURITY: Final = _plain(
+    "ROW LEVEL SECURITY", "who sees which rows of {table} changes; without a policy nobody but the owner sees any"
+)
 _IDENTITY: Final = _plain("ADD GENERATED AS IDENTITY", "where column {name} of {table} takes its numbers from changes")
 _OPTIONS: Final = _plain("SET (storage parameter)", "a storage parameter of {table} changes")
 
@@ -145,6 +147,21 @@ RULES: Final[Mapping[type[Any], Rule]] = {
     tree.NotifyStmt: others.outside("NOTIFY"),
     tree.LoadStmt: others.outside("LOAD"),
     tree.TransactionStmt: others.quiet("transaction", "a transaction begins or ends"),
-    tree.VariableSetStmt: others.quiet("setting", "a setting of the session changes"),
+    tree.VariableSetStmt: others.setting,
+    tree.GrantStmt: others.grant,
 }
+_WRITES: Final = frozenset({tree.InsertStmt, tree.UpdateStmt, tree.DeleteStmt, tree.MergeStmt})
+_HOLDERS: Final = frozenset({tree.SelectStmt, tree.CreateTableAsStmt, tree.CopyStmt, *_WRITES})
+
+
+def look(scene: Scene, node: Any) -> Iterator[Finding]:
+    """What the rules say to a statement, and to what it executes inside itself: WITH d AS (DELETE …)."""
+    yield from RULES.get(type(node), OTHERWISE)(scene, node)
+    analyzed = isinstance(node, tree.ExplainStmt) and any(each.def_elem.defname == "analyze" for each in node.options)
+    if type(node) in _HOLDERS or analyzed:
+        for _, inner in postgast.walk(node):
+            if type(inner) in _WRITES and inner is not node:
+                yield from RULES[type(inner)](scene, inner)
+
+
 OTHERWISE: Final = others.quiet("other", "no table is locked against reads or writes")

@@ -13,8 +13,10 @@ from watchdog.migrations.sql import Table, postgast, tree
 def create_table(scene: Scene, node: Any) -> Iterator[Finding]:
     """A new table: nobody waits, but for the tables that it points at."""
     table = scene.table(node.relation)
-    scene.known.fresh.add(table)
-    yield scene.change("create-table", "CREATE TABLE", table, f"table {said(table)} is made")
+    # What may be there already must not be taken for new.
+    if not node.if_not_exists or (scene.facts.known and scene.relation(table) is None):
+        scene.known.fresh.add(table)
+    yield scene.note("create-table", Severity.INFO, f"table {said(table)} is made", table=table)
     parents = [scene.table(each.range_var) for each in node.inh_relations]
     for parent in parents:
         partition = node.HasField("partbound")
@@ -46,9 +48,10 @@ def _references(scene: Scene, node: Any) -> Iterator[Table]:
 def create_table_as(scene: Scene, node: Any) -> Iterator[Finding]:
     """A new table out of a query."""
     table = scene.table(node.into.rel)
-    scene.known.fresh.add(table)
+    if not node.if_not_exists or (scene.facts.known and scene.relation(table) is None):
+        scene.known.fresh.add(table)
     message = f"{said(table)} is made out of a query, which takes as long as the query"
-    yield scene.change("create-table", "CREATE TABLE", table, message)
+    yield scene.note("create-table", Severity.INFO, message, table=table)
 
 
 def select(scene: Scene, node: Any) -> Iterator[Finding]:
@@ -65,8 +68,13 @@ def select(scene: Scene, node: Any) -> Iterator[Finding]:
         yield scene.note("select", Severity.INFO, "it reads", category=Category.DATA)
 
 
-def drop_table(scene: Scene, table: Table, *, cascade: bool) -> Iterator[Finding]:
+def drop_table(scene: Scene, table: Table, *, cascade: bool, if_exists: bool) -> Iterator[Finding]:
     """Gone in an instant, and the data with it."""
+    if if_exists and scene.facts.known and not scene.is_fresh(table) and scene.relation(table) is None:
+        yield scene.note(
+            "drop-table", Severity.INFO, f"there is no table {said(table)} to drop", category=Category.DATA
+        )
+        return
     real, here, empty = scene.real(table), said(table), scene.is_empty(table)
     to = {each.to for each in scene.facts.foreign_keys if each.source == real} - {real}
     relation = scene.relation(table)

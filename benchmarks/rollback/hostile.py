@@ -1,4 +1,5 @@
-"""A small shop's schema with rows, and scripts that mean harm."""
+# ruff: noqa: E501 - a script is read best on one line
+"""A small shop's schema with rows, and scripts that mean harm: taken back exactly, or refused."""
 
 SHOP = """
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
@@ -58,7 +59,7 @@ HOSTILE = {
         "DROP TYPE mood; ALTER TYPE mood2 RENAME TO mood"
     ),
     "lossy type": "DROP VIEW rich CASCADE; ALTER TABLE users ALTER score TYPE int",
-    "text to number": "ALTER TABLE items ALTER what TYPE int USING length(what)",
+    "text to number": "DROP POLICY own ON items; ALTER TABLE items ALTER what TYPE int USING length(what)",
     "random": "UPDATE orders SET total = random()",
     "random column": "ALTER TABLE orders ADD token text NOT NULL DEFAULT gen_random_uuid()::text",
     "truncate": "TRUNCATE users, orders, items RESTART IDENTITY",
@@ -76,7 +77,6 @@ HOSTILE = {
     "rewritten table": "CREATE TABLE n AS SELECT * FROM log; DROP TABLE log; ALTER TABLE n RENAME TO log",
     "same table again": "DROP TABLE log; CREATE TABLE log (line text, at int)",
     "schema move": "CREATE SCHEMA attic; ALTER TABLE orders SET SCHEMA attic; ALTER TYPE mood SET SCHEMA attic",
-    "schema dropped": "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
     "grants": "GRANT SELECT ON users TO PUBLIC; REVOKE ALL ON orders FROM PUBLIC",
     "policies": "DROP POLICY own ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY",
     "forced policies": "ALTER TABLE items FORCE ROW LEVEL SECURITY",
@@ -89,7 +89,7 @@ HOSTILE = {
     "default changed": "ALTER TABLE users ALTER score SET DEFAULT 9, ALTER name DROP NOT NULL",
     "check dropped": "ALTER TABLE users DROP CONSTRAINT users_score_check",
     "key dropped": "ALTER TABLE orders DROP CONSTRAINT orders_user_id_fkey; ALTER TABLE items DROP CONSTRAINT items_pkey",
-    "key widened": "DROP VIEW rich CASCADE; ALTER TABLE users ALTER id TYPE bigint; ALTER TABLE orders ALTER user_id TYPE bigint",
+    "key widened": "DROP VIEW rich CASCADE; DROP MATERIALIZED VIEW totals; ALTER TABLE users ALTER id TYPE bigint; ALTER TABLE orders ALTER user_id TYPE bigint",
     "identity": "ALTER TABLE orders ALTER id DROP IDENTITY",
     "identity made": "ALTER TABLE items ALTER id ADD GENERATED ALWAYS AS IDENTITY (START 50)",
     "sequence": "ALTER SEQUENCE ticket INCREMENT 5 RESTART 99",
@@ -123,6 +123,7 @@ HOSTILE = {
 
 # Never applied: what they do cannot be taken back.
 REFUSED = {
+    "schema dropped": "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
     "large object": "SELECT lo_from_bytea(0, 'x')",
     "hidden large object": "DO $$ BEGIN EXECUTE 'SELECT lo' || '_creat(-1)'; END $$",
     "database setting": "ALTER DATABASE postgres SET work_mem = '1MB'",
