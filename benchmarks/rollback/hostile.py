@@ -117,6 +117,7 @@ HOSTILE = {
     "deferred": "ALTER TABLE orders ALTER CONSTRAINT orders_user_id_fkey DEFERRABLE INITIALLY DEFERRED; DELETE FROM users",
     "concurrent index": "CREATE INDEX CONCURRENTLY big_hand ON items (what)",
     "cast": "CREATE TYPE pair AS (a int, b int); CREATE TABLE p (p pair)",
+    "owner": "ALTER TABLE log OWNER TO pg_read_all_data; ALTER VIEW richer OWNER TO pg_read_all_data",
     "publication": "CREATE PUBLICATION pub FOR TABLE users",
     "nothing": "SELECT 1",
 }

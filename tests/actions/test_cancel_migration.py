@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tests.actions.conftest import Contexts, Guarded, Roles, eventually
-from watchdog.actions.cancel_migration import KIND, CancelMigrationOptions
+from watchdog.actions.cancel_migration import KIND, CancelMigrationOptions, without_literals
 from watchdog.model.time import MILLISECOND
 from watchdog.ports.actions import Action, Applied
 from watchdog.ports.errors import FencedError
@@ -83,3 +83,9 @@ async def test_a_stale_leader_cancels_nothing(guarded: Guarded, resources: Roles
 def test_everybody_is_nobody() -> None:
     assert list(KIND.complaints(CancelMigrationOptions()))
     assert list(KIND.complaints(CancelMigrationOptions(query="(")))
+
+
+def test_literals_are_left_out() -> None:
+    assert without_literals("ALTER TABLE x ADD c int DEFAULT 5 -- 'a'") == "ALTER TABLE x ADD c int DEFAULT ?"
+    assert without_literals("UPDATE x SET a = 'secret'") == "UPDATE x SET a = ?"
+    assert without_literals("UPDATE x SET a = 'cut of") == "UPDATE x …"

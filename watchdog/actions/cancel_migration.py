@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from psycopg import sql
 
-from watchdog.migrations.sql import without_literals
+from watchdog.migrations.sql import postgast, tree
 from watchdog.model.time import MILLISECOND, SECOND
 from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import StepError, StepUncertainError, TargetError
@@ -162,6 +162,23 @@ def _complaints(options: CancelMigrationOptions) -> Iterator[str]:
             re.compile(options.query)
         except re.error as error:
             yield f"query {options.query!r} is no regular expression: {error}."
+
+
+def without_literals(query: str) -> str:
+    """A statement with `?` for every value, for people to read; only its first words when it cannot be read."""
+    values = {tree.SCONST, tree.ICONST, tree.FCONST, tree.BCONST, tree.XCONST, tree.USCONST}
+    comments = {tree.SQL_COMMENT, tree.C_COMMENT}
+    try:
+        tokens = postgast.scan(query).tokens
+    except postgast.PgQueryError:
+        return " ".join(query.split()[:2]) + " …"
+    raw = query.encode()
+    words = [
+        "?" if each.token in values else raw[each.start : each.end].decode()
+        for each in tokens
+        if each.token not in comments
+    ]
+    return " ".join(words)[:200]
 
 
 def _build(role: str, options: CancelMigrationOptions, resources: Resources) -> CancelMigrationAction:

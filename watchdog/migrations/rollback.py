@@ -108,6 +108,7 @@ async def _take_back(production: Connection, run: int) -> Report:
         await production.execute(statement.encode())
     await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
     await _verify(production, run, manifest, orphans)
+    await _tidy(production, run, manifest, report)
     await _finish(production, run, report)
     return report
 
@@ -200,6 +201,15 @@ async def _verify(production: Connection, run: int, manifest: Manifest, orphans:
             row = await (await production.execute(not_restored(run, index, table).encode())).fetchone()
             if row and row[0] > orphans[qualified(table.name)]:
                 raise RefusedError((f"{row[0]} earlier rows of {qualified(table.name)} would not be as before",))
+
+
+async def _tidy(production: Connection, run: int, manifest: Manifest, report: Report) -> None:
+    """Drops what only the merge needed; the archives stay until the run is settled."""
+    for index, table in enumerate(manifest.plan.tables):
+        needed = {"rebuilt": ("live", "result"), "new": ("live",)}.get(table.kind, ())
+        for name in (image(run, index, which) for which in needed):
+            if name not in report.kept_columns:
+                await production.execute(f"DROP TABLE {name}".encode())
 
 
 async def _finish(production: Connection, run: int, report: Report) -> None:

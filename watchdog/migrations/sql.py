@@ -178,23 +178,6 @@ def is_query(text: str) -> bool:
     return len(statements) == 1 and statements[0].stmt.HasField("select_stmt") and not kinds & writes
 
 
-def without_literals(query: str) -> str:
-    """A statement with `?` for every value, for people to read; only its first words when it cannot be read."""
-    values = {tree.SCONST, tree.ICONST, tree.FCONST, tree.BCONST, tree.XCONST, tree.USCONST}
-    comments = {tree.SQL_COMMENT, tree.C_COMMENT}
-    try:
-        tokens = postgast.scan(query).tokens
-    except postgast.PgQueryError:
-        return " ".join(query.split()[:2]) + " …"
-    raw = query.encode()
-    words = [
-        "?" if each.token in values else raw[each.start : each.end].decode()
-        for each in tokens
-        if each.token not in comments
-    ]
-    return " ".join(words)[:200]
-
-
 def _parsed(text: str) -> Any:
     before, nul, _ = text.partition("\0")
     if nul:

@@ -262,11 +262,13 @@ def _assemble(
             drops += staying[entry.schema, entry.tag][0]
     makes: list[str] = []
     wanted = {entry.id for entry in made}
+    owners = {(e.schema, e.tag): e.owner for e in learnt.after if e.kind == "TABLE"}
     for entry in learnt.before:
         if entry.id in wanted and not entry.post and entry.kind not in (*_LAST, "TABLE ATTACH"):
             makes += [entry.definition, *([entry.owner_statement] if entry.owner_statement else [])]
         elif entry.kind == "TABLE" and (entry.schema, entry.tag) in staying:
             makes += staying[entry.schema, entry.tag][1]
+            makes += [entry.owner_statement] if owners[entry.schema, entry.tag] != entry.owner else []
     constrains = [
         e.definition for e in made if e.post and e.kind not in (*_LAST, "INDEX ATTACH") and not _late(e, made)
     ]
