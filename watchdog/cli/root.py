@@ -21,7 +21,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "trigger": Entry("watchdog.cli.trigger:trigger", "Start the ladder by hand."),
     "incident": Entry("watchdog.cli.incident:app", "See incidents, and answer them."),
     "migration": Entry(
-        "watchdog.cli.migration:app", "Apply a migration so that it can be taken back, and take it back."
+        "watchdog.cli.migration:app", "Assess a migration, apply it so that it can be taken back, and take it back."
     ),
     "playbook": Entry("watchdog.cli.playbook:app", "See, try and rehearse what would be done."),
     "schema": Entry("watchdog.cli.schema:schema", "Print a JSON Schema, for editors."),

@@ -17,7 +17,7 @@ from watchdog.web.views import Json, incident_view, notice_view, release_view
 TIMES: Final = frozenset({"at", "bake_until", "deadline", "due_at", "issued_at", "opened_at", "since", "until"})
 """Fields of events that are points in time."""
 
-SPANS: Final = frozenset({"by", "late_by", "measured", "predicted"})
+SPANS: Final = frozenset({"by", "late_by", "measured", "missing_for", "predicted"})
 """Fields of events that are lengths of time; in JSON their names end in `_seconds`."""
 
 _NOTICES: Final = (ev.NoticeOwed, ev.NoticeIntended, ev.NoticeSettled)
