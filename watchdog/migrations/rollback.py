@@ -72,13 +72,7 @@ async def _take_back(production: Connection, run: int) -> Report:
     state, manifest = await _manifest(production, run)
     report = Report(run)
     if state == "applying":
-        row = await (
-            await production.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,)
-            )
-        ).fetchone()
-        if not (row and row[0]):
-            raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
+        await _nobody_builds(production, run)
         await take_indexes_back(production, manifest)
         await _finish(production, run, report)
         return report
@@ -111,6 +105,17 @@ async def _take_back(production: Connection, run: int) -> Report:
     await _tidy(production, run, manifest, report)
     await _finish(production, run, report)
     return report
+
+
+async def _nobody_builds(production: Connection, run: int) -> None:
+    """Refuses while somebody still builds indexes for this run."""
+    row = await (
+        await production.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,)
+        )
+    ).fetchone()
+    if not (row and row[0]):
+        raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
 
 
 async def _manifest(production: Connection, run: int) -> tuple[str, Manifest]:

@@ -189,16 +189,20 @@ def plan(learnt: Learnt, archived: Collection[Name]) -> Plan:
     replaced: list[str] = []
     stays: set[tuple[str, str, str]] = set()
     for entry in learnt.after:
+        moved = any(need in dropped for need in entry.needs)
         if entry.kind == "TABLE" and (entry.schema, entry.tag) in staying:
-            continue
-        if entry.name in gone_routines and not any(need in dropped for need in entry.needs):
+            if not moved:
+                continue
+            # It cannot stay: a type that it uses is made again.
+            del staying[entry.schema, entry.tag]
+        if entry.name in gone_routines and not moved:
             stays.add(entry.name)
             definition = routines[entry.name].definition
             replaced.append(re.sub(r"^CREATE ", "CREATE OR REPLACE ", definition.lstrip(), count=1))
             continue
         # Default privileges would add grants to whatever is made again, so they go first and come back last.
         forced = entry.kind == "DEFAULT ACL" or (entry.kind == "TABLE" and (entry.schema, entry.tag) in archived)
-        if forced or entry.same not in common or any(need in dropped for need in entry.needs):
+        if forced or entry.same not in common or moved:
             dropped[entry.id] = entry
     remade = Counter(entry.same for entry in dropped.values())
     made = [
@@ -272,14 +276,6 @@ def _assemble(
     constrains = [
         e.definition for e in made if e.post and e.kind not in (*_LAST, "INDEX ATTACH") and not _late(e, made)
     ]
-    # With their own indexes in place partitions take their place under the parent's without new ones.
-    finishes = [e.definition for e in made if e.kind == "TABLE ATTACH"]
-    finishes += [e.definition for e in made if e.kind == "INDEX ATTACH"]
-    for entry in made:
-        if entry.kind in _LAST or (entry.post and entry.kind != "INDEX ATTACH" and _late(entry, made)):
-            finishes += [entry.definition, *([entry.owner_statement] if entry.owner_statement else [])]
-            if entry.kind == "MATERIALIZED VIEW":
-                finishes.append(f"REFRESH MATERIALIZED VIEW {quote(entry.schema)}.{quote(entry.tag)}")
     fks = {(e.schema, e.tag) for e in made if e.kind == "FK CONSTRAINT"}
     rebuilt = {(e.schema, e.tag) for e in dropped.values() if e.kind == "TABLE"}
     return Plan(
@@ -287,7 +283,7 @@ def _assemble(
         drops=tuple(drops),
         makes=(*replaced, *(text for text in makes if text)),
         constrains=tuple(text for text in constrains if text),
-        finishes=tuple(text for text in finishes if text),
+        finishes=_finishes(made),
         tables=_tables(learnt, rebuilt),
         foreign_keys=tuple(
             k for k in learnt.shape_before.foreign_keys if (k.child[0], f"{k.child[1]} {k.name}") in fks
@@ -296,6 +292,19 @@ def _assemble(
             (one.schema, one.name) for one in learnt.shape_before.names if one.group == "relation" and one.kind == "S"
         ),
     )
+
+
+def _finishes(made: Sequence[Entry]) -> tuple[str, ...]:
+    """What comes when all rows are there."""
+    # With their own indexes in place partitions take their place under the parent's without new ones.
+    finishes = [e.definition for e in made if e.kind == "TABLE ATTACH"]
+    finishes += [e.definition for e in made if e.kind == "INDEX ATTACH"]
+    for entry in made:
+        if entry.kind in _LAST or (entry.post and entry.kind != "INDEX ATTACH" and _late(entry, made)):
+            finishes += [entry.definition, *([entry.owner_statement] if entry.owner_statement else [])]
+            if entry.kind == "MATERIALIZED VIEW":
+                finishes.append(f"REFRESH MATERIALIZED VIEW {quote(entry.schema)}.{quote(entry.tag)}")
+    return tuple(text for text in finishes if text)
 
 
 def _late(entry: Entry, made: Sequence[Entry]) -> bool:
