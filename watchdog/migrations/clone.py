@@ -36,6 +36,7 @@ class Clone:
 
     url: str
     user: str
+    search_path: str
 
 
 @asynccontextmanager
@@ -69,9 +70,9 @@ async def clone(admin: str, production: Connection, entries: Sequence[Entry]) ->
         await _roles(server, production)
         try:
             await _create(server, name, settings)
-            made = Clone(database_url(admin, name), production.info.user)
+            made = Clone(database_url(admin, name), production.info.user, await _search_path(production))
             async with await psycopg.AsyncConnection.connect(made.url) as fresh:
-                await _restore(fresh, entries)
+                await _restore(fresh, entries, made.search_path)
             yield made
         finally:
             await server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -107,9 +108,15 @@ async def _roles(server: Connection, production: Connection) -> None:
             await server.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(name), kind))
 
 
-async def _restore(fresh: Connection, entries: Sequence[Entry]) -> None:
+async def _search_path(production: Connection) -> str:
+    """The session's own: functions that name things without their schema need it, already when a table is made."""
+    row = await (await production.execute("SELECT reset_val FROM pg_settings WHERE name = 'search_path'")).fetchone()
+    return str(row[0]) if row else ""
+
+
+async def _restore(fresh: Connection, entries: Sequence[Entry], search_path: str) -> None:
     await fresh.execute(
-        "SELECT set_config('search_path', '', false), set_config('check_function_bodies', 'off', false)"
+        "SELECT set_config('search_path', %s, false), set_config('check_function_bodies', 'off', false)", (search_path,)
     )
     for entry in entries:
         try:
@@ -135,6 +142,7 @@ async def learn(made: Clone, script: str) -> Learnt:
         shape = await look(work)
         await work.commit()
         await as_user(work, made.user)
+        await work.execute("SELECT set_config('search_path', %s, false)", (made.search_path,))
         try:
             await work.execute(script.encode())
             await work.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -160,6 +168,7 @@ async def prove(made: Clone, learnt: Learnt, plan: Plan) -> tuple[str, ...]:
     try:
         async with await psycopg.AsyncConnection.connect(made.url) as work:
             await work.execute("SET LOCAL check_function_bodies = off")
+            await work.execute("SELECT set_config('search_path', %s, true)", (made.search_path,))
             for statement in (*plan.drops, *plan.makes, *plan.constrains, *plan.finishes):
                 await work.execute(statement.encode())
     except psycopg.Error as error:

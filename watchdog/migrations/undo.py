@@ -15,6 +15,7 @@ _CONSTRAINING = frozenset({"CONSTRAINT", "CHECK CONSTRAINT"})
 _LAST = frozenset(
     {
         "FK CONSTRAINT",
+        "COMMENT",
         "TRIGGER",
         "EVENT TRIGGER",
         "RULE",
@@ -152,7 +153,9 @@ def in_place(old: Table, new: Table) -> tuple[list[str], list[str]] | None:
         return None
     where = f"ALTER TABLE {'' if old.kind == 'p' else 'ONLY '}{quote(old.name[0])}.{quote(old.name[1])}"
     first = [
-        f"{where} DROP CONSTRAINT {quote(name)}" for name in new.checks if new.checks[name] != old.checks.get(name)
+        f"{where} DROP CONSTRAINT IF EXISTS {quote(name)}"
+        for name in new.checks
+        if new.checks[name] != old.checks.get(name)
     ]
     if any(new.checks.get(name) != text for name, text in old.checks.items()):
         return None
