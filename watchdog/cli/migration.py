@@ -16,7 +16,7 @@ from watchdog.migrations.rollback import rollback as take_back
 from watchdog.migrations.runs import runs
 from watchdog.ports.errors import WatchdogError
 
-app = new_app("Apply a migration so that it can be taken back, and take it back.")
+app = new_app("Assess a migration, apply it so that it can be taken back, and take it back.")
 app.command()(assess)
 
 Database = Annotated[str, typer.Option("--database", envvar="WATCHDOG_DATABASE", help="The database's URL.")]
