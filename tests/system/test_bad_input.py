@@ -350,6 +350,10 @@ async def is_blind(daemon: Daemon) -> bool:
     return "no new run can start: The journal" in (await daemon.status())["reason"]
 
 
+async def is_unready(daemon: Daemon) -> bool:
+    return (await daemon.web("/health/ready")).status_code == 503
+
+
 async def test_while_the_journal_has_no_room_nothing_begins_and_it_goes_on_by_itself() -> None:
     async with service() as shop:
         with project(shop.url) as here:
@@ -362,7 +366,7 @@ async def test_while_the_journal_has_no_room_nothing_begins_and_it_goes_on_by_it
                     assert answer.status_code == 503
                     assert str(here.journal) in answer.json()["error"]
                     await until(lambda: is_blind(daemon), "it says so")
-                    assert (await daemon.web("/health/ready")).status_code == 503
+                    await until(lambda: is_unready(daemon), "its health says so")
                     shop.well = False
                     await until(lambda: is_judged_breach(daemon), "the breach is seen")
                     assert (await daemon.guard())["incident"] is None

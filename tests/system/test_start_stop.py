@@ -14,7 +14,7 @@ SQL_STEPS = """\
         target: db
         timeout: 30s
         lock_timeout: 25s
-        script: {text: "SELECT pg_advisory_xact_lock(7); INSERT INTO acted VALUES ('first')"}
+        script: {text: "INSERT INTO acted VALUES ('first')"}
       - {name: second, kind: sql, target: db, timeout: 20s, script: {text: "INSERT INTO acted VALUES ('second')"}}
 """
 
@@ -79,7 +79,8 @@ async def test_a_signal_lets_the_step_under_way_finish_and_the_next_start_goes_o
         await psycopg.AsyncConnection.connect(pg_database, autocommit=True) as connection,
     ):
         await connection.execute("CREATE TABLE acted (step text)")
-        await connection.execute("SELECT pg_advisory_lock(7)")
+        await connection.execute("BEGIN")
+        await connection.execute("LOCK TABLE acted IN SHARE ROW EXCLUSIVE MODE")
         with project(shop.url, SHOP_DB=pg_database) as here:
             with_database(here)
             async with await Daemon.start(here) as first:
@@ -89,7 +90,7 @@ async def test_a_signal_lets_the_step_under_way_finish_and_the_next_start_goes_o
                 await until(lambda: waits(connection), "the first step waits for its lock")
                 first.signal(number)
                 await until(lambda: stopping(first), "it stops")
-                await connection.execute("SELECT pg_advisory_unlock(7)")
+                await connection.execute("COMMIT")
                 assert await first.ended(15) == 0
             assert await rows(connection, "SELECT step FROM acted") == ["first"]
             assert await rows(connection, "SELECT count(*) FROM watchdog.receipts") == ["1"]
@@ -107,10 +108,8 @@ async def stopping(daemon: Daemon) -> bool:
 
 
 async def waits(connection: psycopg.AsyncConnection) -> bool:
-    """Whether somebody waits for the advisory lock."""
-    return bool(
-        await rows(connection, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 7")
-    )
+    """Whether somebody waits for the table."""
+    return bool(await rows(connection, "SELECT pid FROM pg_locks WHERE relation = 'acted'::regclass AND NOT granted"))
 
 
 async def sessions(connection: psycopg.AsyncConnection) -> list[str]:
@@ -128,7 +127,8 @@ async def test_a_parked_step_is_verified_and_acted_once(pg_database: str) -> Non
         await psycopg.AsyncConnection.connect(pg_database, autocommit=True) as connection,
     ):
         await connection.execute("CREATE TABLE acted (step text)")
-        await connection.execute("SELECT pg_advisory_lock(7)")
+        await connection.execute("BEGIN")
+        await connection.execute("LOCK TABLE acted IN SHARE ROW EXCLUSIVE MODE")
         with project(shop.url, SHOP_DB=pg_database) as here:
             with_database(here)
             async with await Daemon.start(here, IMPATIENT) as first:
@@ -141,7 +141,7 @@ async def test_a_parked_step_is_verified_and_acted_once(pg_database: str) -> Non
                 assert first.logged("a step is parked; it is verified at the next start", guard="shop")
             assert not await waits(connection)
             assert await rows(connection, "SELECT step FROM acted") == []
-            await connection.execute("SELECT pg_advisory_unlock(7)")
+            await connection.execute("COMMIT")
             async with await Daemon.start(here) as second:
                 await until(second.run_ended, "the run ends")
                 assert "StepReset" in await second.events()
