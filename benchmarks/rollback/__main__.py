@@ -14,7 +14,7 @@ from psycopg import sql
 from benchmarks.rollback.pair import Outcome, Referee, try_pair
 from benchmarks.rollback.table import table
 from watchdog.migrations.clone import database_url
-from watchdog.migrations.sql import postgast
+from watchdog.migrations.parser import postgast
 from watchdog.servers.paths import scratch_dir
 from watchdog.servers.postgres import PostgresServer, Version
 

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchdog.migrations.coverage import check, check_query
-from watchdog.migrations.sql import SqlSyntaxError, parse
+from watchdog.migrations.parser import SqlSyntaxError
+from watchdog.migrations.sql import parse
 from watchdog.targets.archive import Archive
 
 USERS = Archive(name="users", table="public.users")

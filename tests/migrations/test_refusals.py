@@ -52,3 +52,9 @@ def test_only_indexes_may_be_concurrent() -> None:
     assert len(found.statements) == 3
     assert "CONCURRENTLY" not in found.plain
     assert concurrent("CREATE INDEX CONCURRENTLY i ON t (a); DROP TABLE u") is None
+
+
+def test_what_is_nested_too_deep_for_the_parser_is_named() -> None:
+    [reason] = refusals(f"SELECT {'(' * 400}1{'::int)' * 400}")
+    assert "nested too deep" in reason
+    assert concurrent(f"SELECT {'(' * 400}1{'::int)' * 400}") is None

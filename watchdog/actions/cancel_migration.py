@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from psycopg import sql
 
-from watchdog.migrations.sql import postgast, tree
+from watchdog.migrations.parser import postgast, tree
 from watchdog.model.time import MILLISECOND, SECOND
 from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import StepError, StepUncertainError, TargetError

@@ -19,7 +19,7 @@ from watchdog.migrations.assess.report import as_json as report
 from watchdog.migrations.assess.sarif import as_sarif
 from watchdog.migrations.assess.speeds import SpeedError, Speeds
 from watchdog.migrations.assess.values import Assessment, Category, Finding, Severity, Undo, worst
-from watchdog.migrations.sql import SqlSyntaxError
+from watchdog.migrations.parser import SqlSyntaxError
 from watchdog.ports.errors import WatchdogError
 
 _STYLES: Final = {

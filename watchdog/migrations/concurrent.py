@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from watchdog.migrations.sql import postgast, tree
+from watchdog.migrations.parser import SqlSyntaxError, postgast, tree, tree_of
 
 _ALLOWED = (tree.IndexStmt, tree.DropStmt, tree.VariableSetStmt, tree.CommentStmt)
 
@@ -24,8 +24,8 @@ class Concurrent:
 def concurrent(script: str) -> Concurrent | None:
     """The script's statements when it is one of these; None for every other, or what cannot be parsed."""
     try:
-        parsed = postgast.parse(script)
-    except postgast.PgQueryError:
+        parsed = tree_of(script)
+    except SqlSyntaxError:
         return None
     nodes = [getattr(one.stmt, one.stmt.WhichOneof("node")) for one in parsed.stmts]
     if not any(_is_concurrent(node) for node in nodes) or not all(_is_allowed(node) for node in nodes):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from watchdog.migrations.sql import Loss, SqlSyntaxError, Statement, is_query, parse, postgast, tree
+from watchdog.migrations.parser import SqlSyntaxError, postgast, tree
+from watchdog.migrations.sql import Loss, Statement, is_query, parse
 from watchdog.targets.archive import Archive
 
 _OURS = "watchdog"

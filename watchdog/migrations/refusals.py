@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from watchdog.migrations.sql import SqlSyntaxError, postgast, tree
+from watchdog.migrations.parser import SqlSyntaxError, statements_of, tree
 
 _STATEMENTS = {
     tree.TransactionStmt: "its own transaction; the migration runs in ours, leave out BEGIN, COMMIT and SAVEPOINT",
@@ -68,13 +68,12 @@ _META = re.compile(r"^\s*\\\w+", re.MULTILINE)
 def refusals(script: str) -> tuple[str, ...]:
     """Why a script may not run, one sentence each with its line; empty when it may."""
     try:
-        split = [(one.stmt, one.stmt_location, one.stmt_len) for one in postgast.parse(script).stmts]
-    except postgast.PgQueryError as error:
+        split = [(one.stmt, one.stmt_location, one.stmt_len) for one in statements_of(script)]
+    except SqlSyntaxError as error:
         if meta := _META.search(script):
             line = script.count("\n", 0, meta.start(0)) + 1
             return (f"line {line}: {meta.group().strip()} is for psql only; write SQL",)
-        line = script.count("\n", 0, getattr(error, "cursorpos", 1) or 1) + 1
-        return (f"line {line}: {error}",)
+        return (str(error),)
     raw = script.encode()
     found: list[str] = []
     for node, start, length in split:
@@ -148,13 +147,10 @@ def _walk(node: Any) -> Iterator[Any]:
 def written(script: str) -> frozenset[tuple[str, str]]:
     """Tables whose rows the script names as written: schema (empty when not said) and name."""
     found: set[tuple[str, str]] = set()
-    for one in postgast.parse(script).stmts:
+    for one in statements_of(script):
         for node in _walk(one.stmt):
             if isinstance(node, tree.InsertStmt | tree.UpdateStmt | tree.DeleteStmt | tree.MergeStmt):
                 found.add((node.relation.schemaname, node.relation.relname))
             elif isinstance(node, tree.TruncateStmt):
                 found |= {(r.range_var.schemaname, r.range_var.relname) for r in node.relations}
     return frozenset(found)
-
-
-__all__ = ["SqlSyntaxError", "refusals", "written"]

@@ -1,15 +1,10 @@
-"""What a PostgreSQL script does, as far as it can be seen without a database. The only user of the parser."""
+"""What a PostgreSQL script does, as far as it can be seen without a database."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, TypeAlias
 
-from watchdog.ports.errors import WatchdogError
-
-# Not by `import`: the package's stubs name a field `def`, on which mypy stops.
-postgast = import_module("postgast")
-tree = import_module("postgast.pg_query_pb2")
+from watchdog.migrations.parser import postgast, statements_of, tree
 
 Table: TypeAlias = tuple[str, str]
 """Schema and table; temporary tables are in `pg_temp`."""
@@ -57,18 +52,6 @@ _UNREADABLE: Mapping[type[Any], str] = {
     tree.DropTableSpaceStmt: "DROP TABLESPACE is not for a rollback.",
     tree.LoadStmt: "LOAD runs code of the server's files; it is not for a rollback.",
 }
-
-
-class SqlSyntaxError(WatchdogError):
-    """A script cannot be parsed.
-
-    Attributes:
-        line: Where, counted from 1.
-    """
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(f"line {line}: {message}")
-        self.line = line
 
 
 @dataclass(frozen=True)
@@ -159,7 +142,7 @@ def parse(text: str, schema: str = "public") -> tuple[Statement, ...]:
     Raises:
         SqlSyntaxError: It is no SQL.
     """
-    parsed = _parsed(text)
+    parsed = statements_of(text)
     raw = text.encode()
     starts = [
         token.start for token in postgast.scan(text).tokens if token.token not in {tree.SQL_COMMENT, tree.C_COMMENT}
@@ -172,21 +155,10 @@ def parse(text: str, schema: str = "public") -> tuple[Statement, ...]:
 
 def is_query(text: str) -> bool:
     """Whether it is one SELECT that writes and locks nothing by itself; raises SqlSyntaxError."""
-    statements = _parsed(text)
+    statements = statements_of(text)
     writes = {tree.InsertStmt, tree.UpdateStmt, tree.DeleteStmt, tree.MergeStmt, tree.IntoClause, tree.LockingClause}
     kinds = {type(node) for each in statements for _, node in postgast.walk(each.stmt)}
     return len(statements) == 1 and statements[0].stmt.HasField("select_stmt") and not kinds & writes
-
-
-def _parsed(text: str) -> Any:
-    before, nul, _ = text.partition("\0")
-    if nul:
-        raise SqlSyntaxError("a NUL character cuts the script off; take it out", before.count("\n") + 1)
-    try:
-        return postgast.parse(text).stmts
-    except postgast.PgQueryError as error:
-        # The position counts characters, whatever the package's documentation says.
-        raise SqlSyntaxError(error.message, text.count("\n", 0, max(0, error.cursorpos - 1)) + 1) from None
 
 
 def _statement(raw: bytes, starts: Sequence[int], each: Any, findings: _Findings) -> Statement:

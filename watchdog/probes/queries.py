@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from watchdog.migrations.cypher import parse
-from watchdog.migrations.sql import SqlSyntaxError, is_query
+from watchdog.migrations.parser import SqlSyntaxError
+from watchdog.migrations.sql import is_query
 from watchdog.ports.kinds import Script
 
 _SELECT: Final = "one SELECT that only reads"

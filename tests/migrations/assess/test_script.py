@@ -3,7 +3,7 @@ import re
 import pytest
 
 from watchdog.migrations.assess.script import read
-from watchdog.migrations.sql import SqlSyntaxError
+from watchdog.migrations.parser import SqlSyntaxError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any, Final
 from watchdog.migrations.assess.facts import Column, Facts, ForeignKey, Relation
 from watchdog.migrations.assess.script import Statement, read
 from watchdog.migrations.assess.sqltext import condition, names, not_null_columns, strings
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 from watchdog.targets.postgres import Connection, PostgresOptions, PostgresTarget
 
 _UTC: Final = frozenset({"utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "uct", "universal"})

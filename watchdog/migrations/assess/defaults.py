@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from watchdog.migrations.assess.facts import Facts
 from watchdog.migrations.assess.sqltext import strings
-from watchdog.migrations.sql import postgast, tree
+from watchdog.migrations.parser import postgast, tree
 
 VOLATILE: Final = frozenset(
     {

@@ -7,7 +7,8 @@ from watchdog.migrations.assess.locks import LockMode
 from watchdog.migrations.assess.sqltext import copy, said, sql
 from watchdog.migrations.assess.step import Step
 from watchdog.migrations.assess.values import Category, Finding, Severity
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 
 _SHORT, _LONG = 0.1, 1.0
 _OFF: Final = frozenset({"", "0", "0s", "0ms", "default"})

@@ -9,7 +9,8 @@ from watchdog.migrations.assess.locks import KINDS, LockMode, Work
 from watchdog.migrations.assess.script import Statement
 from watchdog.migrations.assess.speeds import Speeds
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity, Undo
-from watchdog.migrations.sql import Table, tree
+from watchdog.migrations.parser import tree
+from watchdog.migrations.sql import Table
 
 # Until here nobody feels it; from there on requests time out; and there is an outage.
 _FELT, _LONG, _OUTAGE = 0.1, 1.0, 60.0

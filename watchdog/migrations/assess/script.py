@@ -3,13 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Final
 
-from watchdog.migrations.sql import SqlSyntaxError, parse, postgast, tree
-
-# Not by `import`: the package ships no types.
-DecodeError: Final[type[Exception]] = import_module("google.protobuf.message").DecodeError
+from watchdog.migrations.parser import SqlSyntaxError, tree
+from watchdog.migrations.sql import parse
 
 _META: Final = re.compile(r"\\(?P<command>[a-zA-Z!?;.]+)")
 _FROM_STDIN: Final = re.compile(r"\bfrom\s+stdin\b", re.IGNORECASE)
@@ -52,11 +49,9 @@ def read(text: str, schema: str = "public", *, autocommit: bool = False) -> tupl
         raise SqlSyntaxError("there is a NUL character, which no SQL holds; save the file as UTF-8.", _line_of(text))
     try:
         said = parse(text, schema)
-        nodes = [postgast.unwrap_node(each.stmt) for each in postgast.parse(text).stmts]
     except SqlSyntaxError as error:
         raise _explained(error, text) from None
-    except (DecodeError, RecursionError):
-        raise SqlSyntaxError("an expression is nested too deep to be read; write it flatter.", 1) from None
+    nodes = [each.node for each in said]
     own = any(isinstance(node, tree.TransactionStmt) and node.kind in _BEGINS for node in nodes)
     alone = autocommit or own or (len(nodes) == 1 and bool(said[0].refused_in_transaction))
     places = _transactions(nodes, alone=alone)

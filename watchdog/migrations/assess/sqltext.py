@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_$]*")
 _RESERVED: Final = frozenset({"RESERVED_KEYWORD", "TYPE_FUNC_NAME_KEYWORD", "COL_NAME_KEYWORD"})

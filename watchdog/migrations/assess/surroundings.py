@@ -9,7 +9,8 @@ from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import quoted, said
 from watchdog.migrations.assess.step import Step
 from watchdog.migrations.assess.values import Category, Finding, Severity
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 
 _PUBLISHED: Final[Mapping[str, tuple[Severity, str]]] = {
     "rename-table": (Severity.HIGH, "its subscribers look for the new name and stop"),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from watchdog.migrations.assess.locks import Work
 from watchdog.migrations.assess.sqltext import same, strings
-from watchdog.migrations.sql import postgast, tree
+from watchdog.migrations.parser import postgast, tree
 
 _FREE_TEXT: Final = frozenset({"text", "varchar"})
 _PRECISION: Final = frozenset({"timestamp", "timestamptz", "time", "timetz"})

@@ -8,7 +8,8 @@ from watchdog.migrations.assess.locks import LockMode, Work
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import copy, definition, in_batches, quoted, said, sql, with_command
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity, Undo
-from watchdog.migrations.sql import Table, tree
+from watchdog.migrations.parser import tree
+from watchdog.migrations.sql import Table
 
 _SERIALS: Final = frozenset({"serial", "bigserial", "smallserial", "serial4", "serial8", "serial2"})
 _INDEXED: Final = frozenset({tree.CONSTR_UNIQUE, tree.CONSTR_PRIMARY})

@@ -7,7 +7,8 @@ from watchdog.migrations.assess.locks import KINDS, LockMode, Work
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import copy, definition, not_null_columns, quoted, said, strings, with_command
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity
-from watchdog.migrations.sql import Table, tree
+from watchdog.migrations.parser import tree
+from watchdog.migrations.sql import Table
 
 _KEYS: Final = frozenset({tree.CONSTR_UNIQUE, tree.CONSTR_PRIMARY})
 

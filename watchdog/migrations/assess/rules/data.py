@@ -7,7 +7,8 @@ from watchdog.migrations.assess.locks import Work
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import deleted_in_batches, in_batches, quoted, said
 from watchdog.migrations.assess.values import Category, Finding, Severity
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 
 
 def update(scene: Scene, node: Any) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ from watchdog.migrations.assess.locks import KINDS, LockMode, Work
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import copy, quoted, said, sql
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 
 
 def create_index(scene: Scene, node: Any) -> Iterator[Finding]:

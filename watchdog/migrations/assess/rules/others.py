@@ -9,7 +9,7 @@ from watchdog.migrations.assess.rules.renames import rename_value
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import names, quoted, said
 from watchdog.migrations.assess.values import Category, Finding, Severity, Undo
-from watchdog.migrations.sql import postgast, tree
+from watchdog.migrations.parser import postgast, tree
 
 _TABLES: Final = frozenset({tree.OBJECT_TABLE, tree.OBJECT_FOREIGN_TABLE})
 _ON_TABLES: Final = frozenset({tree.OBJECT_TRIGGER, tree.OBJECT_POLICY, tree.OBJECT_RULE})

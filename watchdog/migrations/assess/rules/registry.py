@@ -8,7 +8,8 @@ from watchdog.migrations.assess.rules import columns, constraints, data, indexes
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import said
 from watchdog.migrations.assess.values import Finding, Severity
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 
 Rule = Callable[[Scene, Any], Iterator[Finding]]
 CommandRule = Callable[[Scene, Table, Any], Iterator[Finding]]

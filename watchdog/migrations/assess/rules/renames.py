@@ -6,7 +6,8 @@ from typing import Any, Final
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import in_batches, quoted, said
 from watchdog.migrations.assess.values import Category, Finding, Severity
-from watchdog.migrations.sql import Table, tree
+from watchdog.migrations.parser import tree
+from watchdog.migrations.sql import Table
 
 _TABLES: Final = frozenset({tree.OBJECT_TABLE, tree.OBJECT_VIEW, tree.OBJECT_MATVIEW, tree.OBJECT_FOREIGN_TABLE})
 _COLUMNS: Final = frozenset({tree.OBJECT_COLUMN, tree.OBJECT_ATTRIBUTE})

@@ -7,7 +7,8 @@ from watchdog.migrations.assess.locks import LockMode, Work
 from watchdog.migrations.assess.scene import Scene
 from watchdog.migrations.assess.sqltext import definition, deleted_in_batches, quoted, said
 from watchdog.migrations.assess.values import Category, Finding, Lock, Severity, Undo
-from watchdog.migrations.sql import Table, postgast, tree
+from watchdog.migrations.parser import postgast, tree
+from watchdog.migrations.sql import Table
 
 
 def create_table(scene: Scene, node: Any) -> Iterator[Finding]:
