@@ -11,7 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from watchdog.migrations.catalog import catalog
-from watchdog.migrations.clone import Clone, clone, learn, prove, scratch
+from watchdog.migrations.clone import Clone, ScriptFailsError, clone, learn, prove, scratch
 from watchdog.migrations.concurrent import Concurrent, concurrent
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, archive_before, qualified
@@ -22,13 +22,19 @@ from watchdog.migrations.toc import Entry
 from watchdog.migrations.undo import Learnt, Plan, plan
 from watchdog.ports.errors import WatchdogError
 
-_TRIES = 3
+_TRIES = 5
+# What a clone holds: rows a table, and whether foreign keys hold. The first one on which the script runs is taken.
+_LEVELS = ((0, True), (1_000, True), (1_000, False))
 
 
 class _SurpriseError(Exception):
     def __init__(self, tables: frozenset[Name]) -> None:
         super().__init__()
         self.tables = tables
+
+
+class _OtherSchemaError(Exception):
+    pass
 
 
 @dataclass(frozen=True)
@@ -133,23 +139,46 @@ async def take_indexes_back(production: Connection, manifest: Manifest) -> None:
 async def _on_clone(
     production: Connection, admin: str, entries: tuple[Entry, ...], script: str, down: str | None
 ) -> Applied:
-    async with clone(admin, production, entries) as pair:
-        learnt = await learn(pair, script)
-        archived = learnt.destroyed() | _named(learnt.shape_before, script)
-        undo = await _proven(pair, learnt, archived)
-        undo = _of_production(undo, learnt, entries)
-    await production.execute(load_query("runs.sql"))
+    archived = frozenset[Name]()
+    level = 0
     for _ in range(_TRIES):
+        learnt, undo, level = await _study(production, admin, entries, script, archived, level)
+        await production.execute(load_query("runs.sql"))
         try:
             return await _try(production, learnt, undo, script, down)
         except _SurpriseError as surprise:
             archived |= surprise.tables
+        except _OtherSchemaError as other:
+            if level == len(_LEVELS) - 1:
+                raise RefusedError((str(other),)) from None
+            level += 1
         except psycopg.Error as error:
             raise WatchdogError(f"The script failed, and nothing was changed: {str(error).strip()}") from error
-        async with clone(admin, production, entries) as pair:
-            learnt = await learn(pair, script)
-            undo = _of_production(await _proven(pair, learnt, archived), learnt, entries)
     raise RefusedError((f"it writes other tables each time: {', '.join(map('.'.join, sorted(archived)))}",))
+
+
+async def _study(
+    production: Connection,
+    admin: str,
+    entries: tuple[Entry, ...],
+    script: str,
+    archived: frozenset[Name],
+    level: int,
+) -> tuple[Learnt, Plan, int]:
+    """What the script does on a clone, how it is undone, and how much the clone had to hold for that."""
+    while True:
+        rows, foreign_keys = _LEVELS[level]
+        try:
+            async with clone(admin, production, entries, rows=rows) as pair:
+                learnt = await learn(pair, script, foreign_keys=foreign_keys)
+                kept = archived | learnt.destroyed() | _named(learnt.shape_before, script)
+                undo = await _proven(pair, learnt, kept)
+        except ScriptFailsError as error:
+            level += 1
+            if not error.needs_rows or level == len(_LEVELS) or (not _LEVELS[level][1] and not error.foreign_key):
+                raise
+        else:
+            return learnt, _of_production(undo, learnt, entries), level
 
 
 async def _proven(pair: Clone, learnt: Learnt, archived: frozenset[Name]) -> Plan:
@@ -216,7 +245,7 @@ async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, 
         if await _outside(production) != outside:
             raise RefusedError(("it changes what lies outside the schema: large objects, roles or settings",))
         if forward.outline() != learnt.shape_forward.outline():
-            raise RefusedError(("on the real rows it makes another schema than on a copy without rows",))
+            raise _OtherSchemaError("on the real rows it makes another schema than on a copy")
         await _surprises(production, before, forward, undo)
         for index, table in enumerate(undo.tables):
             if table.kind in {"rebuilt", "new"}:

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, LiteralString, cast
@@ -13,8 +13,9 @@ import psycopg
 from psycopg import sql
 
 from watchdog.migrations.dump import dump
-from watchdog.migrations.renames import renames_back
-from watchdog.migrations.shape import Connection, look
+from watchdog.migrations.renames import quote, renames_back
+from watchdog.migrations.sample import load
+from watchdog.migrations.shape import Connection, Name, look
 from watchdog.migrations.toc import Entry, differences
 from watchdog.migrations.undo import Learnt, Plan
 from watchdog.ports.errors import WatchdogError
@@ -28,6 +29,21 @@ _numbers = itertools.count(1)
 
 class CloneError(WatchdogError):
     """The schema cannot be cloned, or the script fails on the clone."""
+
+
+class ScriptFailsError(CloneError):
+    """The script fails on the clone.
+
+    Attributes:
+        needs_rows: It may be that only the rows are missing that production has.
+        foreign_key: A foreign key is what failed.
+    """
+
+    def __init__(self, error: psycopg.Error) -> None:
+        state = error.sqlstate or ""
+        self.needs_rows = not state.startswith("42")
+        self.foreign_key = state == "23503"
+        super().__init__(f"The script fails on a copy of the schema: {str(error).strip()}")
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,8 @@ def database_url(url: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def clone(admin: str, production: Connection, entries: Sequence[Entry]) -> AsyncIterator[Clone]:
-    """The schema of `entries` on the scratch server, without rows; it is dropped at the end."""
+async def clone(admin: str, production: Connection, entries: Sequence[Entry], *, rows: int = 0) -> AsyncIterator[Clone]:
+    """The schema of `entries` on the scratch server, with up to `rows` masked rows a table; dropped at the end."""
     name = f"watchdog_clone_{os.getpid()}_{next(_numbers)}"
     settings = await _surroundings(production)
     async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as server:
@@ -71,8 +87,12 @@ async def clone(admin: str, production: Connection, entries: Sequence[Entry]) ->
         try:
             await _create(server, name, settings)
             made = Clone(database_url(admin, name), production.info.user, await _search_path(production))
+            filled = (await look(production)).filled()
             async with await psycopg.AsyncConnection.connect(made.url) as fresh:
                 await _restore(fresh, entries, made.search_path)
+                if rows:
+                    await load(production, fresh, rows)
+                await _fill(fresh, entries, filled)
             yield made
         finally:
             await server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -131,8 +151,17 @@ async def _restore(fresh: Connection, entries: Sequence[Entry], search_path: str
             ) from error
 
 
-async def learn(made: Clone, script: str) -> Learnt:
+async def _fill(fresh: Connection, entries: Sequence[Entry], filled: Collection[Name]) -> None:
+    for entry in entries:
+        if entry.kind == "MATERIALIZED VIEW" and (entry.schema, entry.tag) in filled:
+            await fresh.execute(f"REFRESH MATERIALIZED VIEW {quote(entry.schema)}.{quote(entry.tag)}".encode())
+
+
+async def learn(made: Clone, script: str, *, foreign_keys: bool = True) -> Learnt:
     """Runs the script on the clone and names everything back; answers with what it did.
+
+    Args:
+        foreign_keys: Without them (and without triggers) a script is learnt that writes rows which need others.
 
     Raises:
         CloneError: The script fails there.
@@ -141,6 +170,8 @@ async def learn(made: Clone, script: str) -> Learnt:
     async with await psycopg.AsyncConnection.connect(made.url) as work:
         shape = await look(work)
         await work.commit()
+        if not foreign_keys:
+            await work.execute("SET session_replication_role = replica")
         await as_user(work, made.user)
         await work.execute("SELECT set_config('search_path', %s, false)", (made.search_path,))
         try:
@@ -149,7 +180,7 @@ async def learn(made: Clone, script: str) -> Learnt:
             await work.execute("RESET SESSION AUTHORIZATION")
             await work.commit()
         except psycopg.Error as error:
-            raise CloneError(f"The script fails on a copy of the schema: {str(error).strip()}") from error
+            raise ScriptFailsError(error) from error
         forward = await look(work)
         renames = renames_back(shape, forward)
         for statement in renames:

@@ -2,11 +2,12 @@
 """Children whose parent is not there any more when a foreign key comes back."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from watchdog.migrations.images import qualified
 from watchdog.migrations.renames import literal, quote
-from watchdog.migrations.shape import Connection, ForeignKey
+from watchdog.migrations.shape import Connection, ForeignKey, load_query
 
 _ROUNDS = 50
 
@@ -39,10 +40,9 @@ async def _settle(connection: Connection, run: int, key: ForeignKey) -> Counter[
     if not (row and row[0]):
         return Counter()
     if key.on_delete == "n":
-        await _quiet(connection, child, on=False)
         changes = ", ".join(f"{quote(column)} = NULL" for column in key.columns)
-        cursor = await connection.execute(f"UPDATE {child} c SET {changes} WHERE {orphan}".encode())
-        await _quiet(connection, child, on=True)
+        async with silenced(connection, child):
+            cursor = await connection.execute(f"UPDATE {child} c SET {changes} WHERE {orphan}".encode())
         return Counter({child: cursor.rowcount})
     reason = f"its parent in {qualified(key.parent)} is not there any more ({key.name})"
     return await set_aside(connection, run, child, orphan, reason)
@@ -65,13 +65,12 @@ async def set_aside(
             continue
         there = f"EXISTS (SELECT FROM (SELECT c.* FROM {table} c WHERE {condition}) p WHERE {joined})"
         total += await set_aside(connection, run, child, there, reason, (*above, table))
-    await _quiet(connection, table, on=False)
-    cursor = await connection.execute(
-        f"WITH gone AS (DELETE FROM {table} c WHERE {condition} RETURNING c.*)"
-        ' INSERT INTO watchdog.migration_quarantine (run, "table", reason, "row")'
-        f" SELECT {run}, {literal(table)}, {literal(reason)}, to_jsonb(gone.*) FROM gone".encode()
-    )
-    await _quiet(connection, table, on=True)
+    async with silenced(connection, table):
+        cursor = await connection.execute(
+            f"WITH gone AS (DELETE FROM {table} c WHERE {condition} RETURNING c.*)"
+            ' INSERT INTO watchdog.migration_quarantine (run, "table", reason, "row")'
+            f" SELECT {run}, {literal(table)}, {literal(reason)}, to_jsonb(gone.*) FROM gone".encode()
+        )
     return total + Counter({table: cursor.rowcount})
 
 
@@ -95,18 +94,16 @@ async def _references(connection: Connection, table: str) -> list[tuple[str, str
     return [(name, joined) for name, joined in rows]
 
 
-async def _quiet(connection: Connection, table: str, *, on: bool) -> None:
-    """Keeps the users' triggers on a table silent for a moment; each comes back as it was."""
-    where = f"ALTER TABLE {table}"
+@asynccontextmanager
+async def silenced(connection: Connection, table: str) -> AsyncIterator[None]:
+    """Keeps the users' triggers silent on a table and on all that a delete there may reach; each comes back as it was.
+
+    A statement that a foreign key starts fires triggers of the other table even when it finds no row.
+    """
     states = {"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}
-    if not on:
-        await connection.execute(
-            "CREATE TEMP TABLE watchdog_triggers ON COMMIT DROP AS SELECT tgname::text, tgenabled::text FROM pg_trigger"
-            " WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgenabled <> 'D'",
-            (table,),
-        )
-    rows = await (await connection.execute("SELECT tgname, tgenabled FROM pg_temp.watchdog_triggers")).fetchall()
-    for name, state in rows:
-        await connection.execute(f"{where} {states[state] if on else 'DISABLE'} TRIGGER {quote(name)}".encode())
-    if on:
-        await connection.execute("DROP TABLE pg_temp.watchdog_triggers")
+    rows = await (await connection.execute(load_query("triggers_below.sql"), (table,))).fetchall()
+    for where, name, _ in rows:
+        await connection.execute(f"ALTER TABLE {where} DISABLE TRIGGER {quote(name)}".encode())
+    yield
+    for where, name, state in rows:
+        await connection.execute(f"ALTER TABLE {where} {states[state]} TRIGGER {quote(name)}".encode())

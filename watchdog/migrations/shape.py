@@ -21,7 +21,8 @@ class Named:
         group: schema, relation, type, routine, column, constraint, trigger, policy, rule or label.
         parent: The number of what it belongs to; 0 for none.
         kind: PostgreSQL's letter for it.
-        extra: Arguments of a routine; `i` for what is inherited; how a sequence is owned.
+        extra: Arguments of a routine; `i` for what is inherited; how a sequence is owned; `filled` for a materialized
+            view with contents.
     """
 
     group: str
@@ -100,6 +101,10 @@ class Shape:
     def table(self, number: int) -> Table | None:
         """The table with this number."""
         return next((table for table in self.tables if table.number == number), None)
+
+    def filled(self) -> frozenset[Name]:
+        """Materialized views with contents."""
+        return frozenset((one.schema, one.name) for one in self.names if one.kind == "m" and one.extra == "filled")
 
     def outline(self) -> tuple[str, ...]:
         """What must be equal on the clone and in production: names and types, no expressions, which drift in text."""

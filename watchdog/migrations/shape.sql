@@ -9,7 +9,8 @@ SELECT 'schema' AS grp, oid::bigint AS oid, 0::bigint AS parent, '' AS kind, '' 
   FROM ours WHERE ('pg_namespace'::regclass, oid) NOT IN (SELECT * FROM of_extension)
 UNION ALL
 SELECT 'relation', c.oid::bigint, coalesce(d.refobjid, i.indrelid, 0)::bigint, c.relkind::text, n.nspname, c.relname,
-       coalesce(d.deptype::text, CASE WHEN k.oid IS NOT NULL THEN 'c' ELSE '' END)
+       coalesce(d.deptype::text, CASE WHEN k.oid IS NOT NULL THEN 'c' WHEN c.relkind = 'm' AND c.relispopulated THEN 'filled'
+                                      ELSE '' END)
   FROM pg_class c JOIN ours n ON n.oid = c.relnamespace
   LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S' AND d.deptype IN ('a', 'i')
        AND d.refclassid = 'pg_class'::regclass

@@ -19,7 +19,6 @@ _LAST = frozenset(
         "TRIGGER",
         "EVENT TRIGGER",
         "RULE",
-        "MATERIALIZED VIEW",
         "ACL",
         "DEFAULT ACL",
         "PUBLICATION",
@@ -286,7 +285,7 @@ def _assemble(
         drops=tuple(drops),
         makes=(*replaced, *(text for text in makes if text)),
         constrains=tuple(text for text in constrains if text),
-        finishes=_finishes(made),
+        finishes=_finishes(made, learnt.shape_before.filled()),
         tables=_tables(learnt, rebuilt),
         foreign_keys=tuple(
             k for k in learnt.shape_before.foreign_keys if (k.child[0], f"{k.child[1]} {k.name}") in fks
@@ -297,21 +296,24 @@ def _assemble(
     )
 
 
-def _finishes(made: Sequence[Entry]) -> tuple[str, ...]:
-    """What comes when all rows are there."""
+def _finishes(made: Sequence[Entry], filled: Collection[Name]) -> tuple[str, ...]:
+    """What comes when all rows are there; `filled` are the materialized views that had contents."""
     # With their own indexes in place partitions take their place under the parent's without new ones.
     finishes = [e.definition for e in made if e.kind == "TABLE ATTACH"]
     finishes += [e.definition for e in made if e.kind == "INDEX ATTACH"]
     for entry in made:
         if entry.kind in _LAST or (entry.post and entry.kind != "INDEX ATTACH" and _late(entry, made)):
             finishes += [entry.definition, *([entry.owner_statement] if entry.owner_statement else [])]
-            if entry.kind == "MATERIALIZED VIEW":
-                finishes.append(f"REFRESH MATERIALIZED VIEW {quote(entry.schema)}.{quote(entry.tag)}")
+    finishes += [
+        f"REFRESH MATERIALIZED VIEW {quote(entry.schema)}.{quote(entry.tag)}"
+        for entry in made
+        if entry.kind == "MATERIALIZED VIEW" and (entry.schema, entry.tag) in filled
+    ]
     return tuple(text for text in finishes if text)
 
 
 def _late(entry: Entry, made: Sequence[Entry]) -> bool:
-    """What belongs to something made last comes after it: comments on triggers, indexes of materialized views."""
+    """What belongs to something made last comes after it: comments on triggers."""
     last = {one.id for one in made if one.kind in _LAST}
     return any(need in last for need in entry.needs)
 
