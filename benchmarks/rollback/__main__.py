@@ -57,7 +57,11 @@ async def _chain(
                 name = f"pair_{number}"
                 await server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE chain").format(sql.Identifier(name)))
                 tasks.append(asyncio.create_task(_one(gate, server, admin, scratch, name, path.name, up, referee)))
-            await _forward(database_url(admin, "chain"), up)
+            try:
+                await _forward(database_url(admin, "chain"), up)
+            except psycopg.Error as error:
+                sys.stderr.write(f"The chain ends with {path.name}, which fails on no rows at all: {error}\n")
+                break
         return list(await asyncio.gather(*tasks))
 
 

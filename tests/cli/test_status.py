@@ -27,6 +27,7 @@ def test_an_incident_is_shown_with_its_evidence_rungs_and_steps(live: Live, watc
     assert "shop — incident" in shown
     assert "release r1, applying since T-0 at 2025-01-08T09:30:20.250Z" in shown
     assert "add_score; protection full; no certificate" in shown
+    assert "way back: not proven (no certificate), budget 5 min" in shown
     assert "incident shop-1: rolling back, rung flag" in shown
     assert "rung flag: under way" in shown
     assert "switch off: intended in" in shown

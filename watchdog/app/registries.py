@@ -36,6 +36,7 @@ ACTIONS = {
     "feature_flag": "watchdog.actions.feature_flag",
     "fence_writers": "watchdog.actions.fence_writers",
     "http": "watchdog.actions.http",
+    "migrations": "watchdog.actions.migrations",
     "process": "watchdog.actions.process",
     "redis": "watchdog.actions.redis",
     "sql": "watchdog.actions.sql",

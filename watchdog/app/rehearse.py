@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from watchdog.actions.cypher import KIND as CYPHER
@@ -22,10 +23,11 @@ from watchdog.targets.fence import leave_receipt, prepare
 from watchdog.targets.neo4j import Neo4jTarget
 from watchdog.targets.postgres import PostgresTarget
 
-STORE_STEPS = frozenset({"sql", "cypher"})
+STORE_STEPS = frozenset({"sql", "cypher", "migrations"})
 """Steps that a rehearsal runs; processes, caches and fences of production have no part in it."""
 
 
+_APPLIED = "SELECT script_hash FROM watchdog.migration_runs WHERE release = %s ORDER BY id"
 _REHEARSED = "SELECT count(*) FROM watchdog.receipts WHERE run_id LIKE 'rehearsal%'"
 _REHEARSED_GRAPH = "MATCH (r:WatchdogReceipt) WHERE r.run_id STARTS WITH 'rehearsal' RETURN count(r)"
 
@@ -34,12 +36,15 @@ class RehearsalError(WatchdogError):
     """A rehearsal cannot be held, and why."""
 
 
-async def certify(path: Path, guard_name: str, up: Sequence[str], writes: Sequence[RecordedWrite]) -> Certificate:
+async def certify(
+    path: Path, guard_name: str, up: Sequence[str], writes: Sequence[RecordedWrite], *, release: str = ""
+) -> Certificate:
     """Rehearses the data rung of a guard against the targets of a configuration whose addresses name a scratch copy.
 
     Args:
         up: The command that applies the release to the scratch copy; no shell.
         writes: Recorded writes of the old version.
+        release: The name that `up` gives to `watchdog migration apply`.
 
     Raises:
         NoGuardError: There is no such guard.
@@ -57,7 +62,8 @@ async def certify(path: Path, guard_name: str, up: Sequence[str], writes: Sequen
     run_id, scratch = rehearsal(), _scratch(steps, resources)
 
     def context(step_id: str, timeout: Span) -> StepContext:
-        return StepContext(guard_name, run_id, step_id, epoch=1, deadline=clock.now() + timeout, clock=clock)
+        deadline = clock.now() + timeout
+        return StepContext(guard_name, run_id, step_id, 1, deadline, clock, {"release": release} if release else {})
 
     async def apply() -> None:
         await _run(up)
@@ -69,7 +75,8 @@ async def certify(path: Path, guard_name: str, up: Sequence[str], writes: Sequen
 
     try:
         await _refuse_used(scratch)
-        return await rehearse(scratch, apply, take_back, writes, guard.settings.playbook.hash, clock)
+        certificate = await rehearse(scratch, apply, take_back, writes, guard.settings.playbook.hash, clock)
+        return replace(certificate, scripts=await _scripts(scratch.database, release))
     finally:
         for target in built.values():
             await target.close()
@@ -124,6 +131,14 @@ async def _mark(database: PostgresTarget, context: StepContext) -> None:
     async with database.act() as connection:
         await prepare(connection, context.guard)
         await leave_receipt(connection, context, "a rehearsal began")
+
+
+async def _scripts(database: PostgresTarget, release: str) -> tuple[str, ...]:
+    """What was applied through us, in order."""
+    async with database.observe() as connection:
+        there = await (await connection.execute("SELECT to_regclass('watchdog.migration_runs') IS NOT NULL")).fetchone()
+        rows = await (await connection.execute(_APPLIED, (release,))).fetchall() if there and there[0] else []
+    return tuple(str(digest) for (digest,) in rows)
 
 
 def _used(place: str) -> RehearsalError:

@@ -9,6 +9,9 @@ from watchdog.ports.errors import TargetError
 from watchdog.ports.kinds import Resources
 from watchdog.targets.postgres import PostgresTarget
 
+DATABASE_STEPS = frozenset({"sql", "migrations"})
+"""Steps that change a database's schema."""
+
 
 async def vouch(release: Release, settings: GuardSettings, resources: Resources) -> Release:
     """The release, its certificate struck down with the reasons if it proves nothing here."""
@@ -37,7 +40,7 @@ async def _other_place(certificate: Certificate, settings: GuardSettings, resour
     """Compared with the first database that the playbook acts on."""
     for rung in settings.playbook.rungs:
         for step in rung.steps:
-            target = resources.target(step.target) if step.kind == "sql" else None
+            target = resources.target(step.target) if step.kind in DATABASE_STEPS else None
             if isinstance(target, PostgresTarget):
                 try:
                     async with target.observe() as connection:

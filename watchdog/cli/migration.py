@@ -9,17 +9,24 @@ import typer
 
 from watchdog.cli.assess import assess
 from watchdog.cli.lazy import new_app
+from watchdog.cli.migration_erase import erase
+from watchdog.cli.migration_options import Database, RunNumber
+from watchdog.cli.migration_quarantine import quarantine
+from watchdog.cli.migration_settle import settle
+from watchdog.cli.migration_status import status
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
+from watchdog.config.spans import EXAMPLE, parse_span
 from watchdog.migrations.apply import apply as apply_script
+from watchdog.migrations.budget import parse_bytes
+from watchdog.migrations.options import Options, OptionsError
 from watchdog.migrations.rollback import rollback as take_back
-from watchdog.migrations.runs import runs
+from watchdog.model.time import in_seconds
 from watchdog.ports.errors import WatchdogError
 
 app = new_app("Assess a migration, apply it so that it can be taken back, and take it back.")
-app.command()(assess)
-
-Database = Annotated[str, typer.Option("--database", envvar="WATCHDOG_DATABASE", help="The database's URL.")]
+for verb in (assess, status, settle, erase, quarantine):
+    app.command()(verb)
 
 
 class ScriptError(WatchdogError):
@@ -30,20 +37,54 @@ class ScriptError(WatchdogError):
 
 @app.command()
 def apply(
+    *,
     script: Annotated[Path, typer.Argument(help="The migration, SQL.")],
     database: Database,
     down: Annotated[Path | None, typer.Option("--down", help="The author's own way back; kept with the run.")] = None,
     scratch: Annotated[str | None, typer.Option("--scratch", help="A scratch server's URL, as superuser.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            envvar="WATCHDOG_ARCHIVE_BUDGET",
+            help="What the archives may take, as 20GiB; else it is refused.",
+        ),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="After how long settle --expired may drop the archives, as 7d.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="What to call the run.")] = "",
+    release: Annotated[str, typer.Option("--release", help="The release that it belongs to.")] = "",
+    no_archive: Annotated[
+        bool, typer.Option("--no-archive", help="Keep nothing, for lawful deletion: it cannot be taken back.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why nothing is kept; recorded with the run.")] = "",
+    role: Annotated[str, typer.Option("--role", help="Whose rights it runs with, as SET ROLE says.")] = "",
     as_json: Json = False,
 ) -> None:
     """Apply a script in one transaction, with everything archived that it destroys. Status 1 changes nothing."""
+    options = Options(
+        budget_bytes=parse_bytes(budget) if budget is not None else None,
+        expires=_seconds(expires) if expires is not None else None,
+        name=name,
+        release=release,
+        archive=not no_archive,
+        reason=reason,
+        role=role,
+    )
     text = _read(script)
     back = _read(down) if down is not None else None
-    done = asyncio.run(apply_script(database, text, down=back, scratch_url=scratch))
+    done = asyncio.run(apply_script(database, text, down=back, scratch_url=scratch, options=options))
     if as_json:
         emit({"run": done.run, "archives": done.archives, "set_aside_on_rollback": done.quarantines})
         return
-    say(f"run {done.run} is applied; watchdog migration rollback --database … {done.run} takes it back")
+    if no_archive:
+        say(f"run {done.run} is applied; nothing was kept, so it cannot be taken back")
+        return
+    if options.archive:
+        say(f"run {done.run} is applied; watchdog migration rollback --database … {done.run} takes it back")
+    else:
+        say(f"run {done.run} is applied, nothing was kept: it cannot be taken back")
     for table, count in done.archives.items():
         say(f"  archived {table}: {count:,} rows")
     for what in done.quarantines:
@@ -51,9 +92,7 @@ def apply(
 
 
 @app.command()
-def rollback(
-    run: Annotated[int, typer.Argument(help="The run's number.")], database: Database, as_json: Json = False
-) -> None:
+def rollback(run: RunNumber, database: Database, as_json: Json = False) -> None:
     """Take a run back: schema and rows as before, later rows kept. Status 1 changes nothing."""
     report = asyncio.run(take_back(database, run))
     if as_json:
@@ -69,17 +108,11 @@ def rollback(
         say(f"  values of columns that are gone: {table}")
 
 
-@app.command()
-def status(database: Database, as_json: Json = False) -> None:
-    """Show every run in the database."""
-    found = asyncio.run(runs(database))
-    if as_json:
-        emit([asdict(one) for one in found])
-        return
-    for one in found:
-        say(f"run {one.run}: {one.state}, began {one.began_at}, script sha256 {one.script_hash[:12]}…")
-    if not found:
-        say("no runs")
+def _seconds(text: str) -> float:
+    try:
+        return in_seconds(parse_span(text))
+    except ValueError as error:
+        raise OptionsError(f"--expires {text} {error}; it is {EXAMPLE}.") from error
 
 
 def _read(path: Path) -> str:

@@ -80,10 +80,12 @@ def _rung(rung: Rung) -> dict[str, Any]:
 
 @app.command()
 def rehearse(
+    *,
     guard: Guard,
     command: Annotated[list[str], typer.Argument(help="Behind `--`: applies the release to the scratch copy.")],
     writes: Annotated[Path | None, typer.Option("--writes", help="Recorded writes of the old version, JSON.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where the certificate goes.")] = None,
+    release: Annotated[str, typer.Option("--release", help="The release, as the command names it to apply.")] = "",
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +94,7 @@ def rehearse(
     The configuration's addresses must name the scratch copy. Exit status 1 if schema or data did not come back.
     """
     recorded = _writes(writes) if writes is not None else []
-    certificate = asyncio.run(certify(config, guard, command, recorded))
+    certificate = asyncio.run(certify(config, guard, command, recorded, release=release))
     view = certificate_view(certificate)
     if out is not None:
         out.write_text(json.dumps(view, indent=2) + "\n", encoding="utf-8")

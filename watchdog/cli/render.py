@@ -20,6 +20,8 @@ def guard_lines(view: Json) -> None:
     if view["frozen"]:
         say("  ", Text("FROZEN", style="bold red"), f" by {view['frozen']['who']}: {view['frozen']['reason']}")
     release_lines(view["release"])
+    if view.get("reversibility"):
+        reversibility_line(view["reversibility"])
     width = max((len(rule["name"]) for rule in view["rules"]), default=0)
     for rule in view["rules"]:
         held = f" (for {length(rule['pending_seconds'])})" if rule["pending_seconds"] is not None else ""
@@ -50,6 +52,20 @@ def release_lines(release: Json | None) -> None:
     say(f"    {changes}; protection {release['protection']}; {_certificate(release['certificate'])}")
     if release["baseline_refused"]:
         say(f"    no baseline: {release['baseline_refused']}")
+
+
+def reversibility_line(found: Json) -> None:
+    """Prints whether a release can still be taken back in time."""
+    budget = length(found["budget_seconds"])
+    if found["predicted_seconds"] is None:
+        back = f"not proven ({found['reason']}), budget {budget}"
+    else:
+        predicted = length(found["predicted_seconds"])
+        back = f"{predicted} predicted, {'within' if found['budget_met'] else 'MORE THAN'} the budget of {budget}"
+    kept = ""
+    if found["archived_runs"] is not None:
+        kept = f"; {found['archived_runs']} of {found['migrations']} migrations archived"
+    say("    way back: ", Text(back, style="" if found["budget_met"] else "yellow"), kept)
 
 
 def _certificate(certificate: Json | None) -> str:

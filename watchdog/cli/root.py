@@ -14,6 +14,14 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("watchdog.cli.run:run", "Watch until told to stop."),
     "check": Entry("watchdog.cli.check:check", "Say everything that is wrong with the configuration."),
     "status": Entry("watchdog.cli.status:status", "Show every guard: release, rules, incident, notices."),
+    "test": Entry(
+        "watchdog.cli.test:run",
+        "Test a guard's service before its migration: staging dry run, load, rollback, deep data check.",
+    ),
+    "validate": Entry(
+        "watchdog.cli.validate:validate",
+        "Validate a guard's service after its migration, against a snapshot made before by --save.",
+    ),
     "demo": Entry("watchdog.cli.demo:demo", "Show on real servers how a release goes wrong and is taken back."),
     "freeze": Entry("watchdog.cli.freeze:freeze", "Stop acting, for one guard or all; works without the daemon."),
     "unfreeze": Entry("watchdog.cli.freeze:unfreeze", "Allow acting again."),

@@ -2,26 +2,29 @@
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cattrs
 import psycopg
-from psycopg.types.json import Jsonb
 
+from watchdog.migrations.budget import check, predict
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.clone import Clone, ScriptFailsError, clone, learn, prove, scratch
-from watchdog.migrations.concurrent import Concurrent, concurrent
+from watchdog.migrations.concurrent import concurrent
 from watchdog.migrations.dump import dump
-from watchdog.migrations.images import archive_after, archive_before, qualified
+from watchdog.migrations.images import archive_after, archive_before, image, qualified
+from watchdog.migrations.indexes import build
+from watchdog.migrations.manifest import Manifest, begin, finished, record
+from watchdog.migrations.options import Options
 from watchdog.migrations.refusals import refusals, written
+from watchdog.migrations.runs import prepare, register, seal
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
 from watchdog.migrations.toc import Entry
 from watchdog.migrations.undo import Learnt, Plan, plan
 from watchdog.ports.errors import WatchdogError
 
+_DEFAULTS = Options()
 _TRIES = 5
 # What a clone holds: rows a table, and whether foreign keys hold. The first one on which the script runs is taken.
 _LEVELS = ((0, True), (1_000, True), (1_000, False))
@@ -38,24 +41,6 @@ class _OtherSchemaError(Exception):
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """All that a rollback needs.
-
-    Attributes:
-        catalog: Lines of the catalog before.
-        forward: Hash of the catalog just after the script.
-        positions: Sequences before and just after the script: last value, and whether it was given out.
-    """
-
-    plan: Plan
-    catalog: tuple[str, ...]
-    forward: str
-    positions: dict[str, tuple[int, bool]]
-    positions_after: dict[str, tuple[int, bool]]
-    down: str | None = None
-
-
-@dataclass(frozen=True)
 class Applied:
     """A migration that was applied.
 
@@ -69,10 +54,31 @@ class Applied:
     quarantines: tuple[str, ...]
 
 
-async def apply(url: str, script: str, *, down: str | None = None, scratch_url: str | None = None) -> Applied:
+@dataclass(frozen=True)
+class _Job:
+    """A script, and all that it is applied with.
+
+    Attributes:
+        production: Where.
+        admin: The scratch server, as superuser.
+        entries: The schema before.
+    """
+
+    production: Connection
+    admin: str
+    entries: tuple[Entry, ...]
+    script: str
+    down: str | None
+    options: Options
+
+
+async def apply(
+    url: str, script: str, *, down: str | None = None, scratch_url: str | None = None, options: Options = _DEFAULTS
+) -> Applied:
     """Applies a script, with everything archived that it destroys.
 
     Args:
+        down: The author's own way back, kept with the run.
         scratch_url: A scratch server, as superuser; without it one of our own is started.
 
     Raises:
@@ -83,69 +89,46 @@ async def apply(url: str, script: str, *, down: str | None = None, scratch_url: 
     plain = indexes.plain if indexes else script
     if reasons := refusals(plain):
         raise RefusedError(reasons)
-    async with connected(url) as production:
-        entries = await dump(url)
+    async with connected(url, options.role) as production:
+        await prepare(production)
+        if not options.archive:
+            return await _without_archive(production, script, options)
+        entries = await dump(url, options.role)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
+            job = _Job(production, admin, entries, plain, down, options)
             if indexes:
-                return await _build_indexes(production, admin, entries, script, indexes)
-            return await _on_clone(production, admin, entries, script, down)
+                learnt, undo, _ = await _study(job, frozenset(), 0)
+                return Applied(await build(production, script, indexes, learnt, undo, options), {}, ())
+            applied = await _on_clone(job)
+        await seal(production, applied.run)
+        return applied
 
 
-async def _build_indexes(
-    production: Connection, admin: str, entries: tuple[Entry, ...], script: str, indexes: Concurrent
-) -> Applied:
-    """Statement by statement outside a transaction: the run stands in the database before the first one."""
-    async with clone(admin, production, entries) as pair:
-        learnt = await learn(pair, indexes.plain)
-        undo = _of_production(await _proven(pair, learnt, learnt.destroyed()), learnt, entries)
-    if any(table.kind != "shrunk" for table in undo.tables):
-        raise RefusedError(("it drops a unique index: later rows may break it, so drop it without CONCURRENTLY",))
-    await production.execute(load_query("runs.sql"))
-    async with production.transaction():
-        if (await look(production)).outline() != learnt.shape_before.outline():
-            raise RefusedError(("the schema changed while the script was tried on a copy; try again",))
-        positions = await sequence_positions(production)
-        manifest = Manifest(undo, await catalog(production), "", positions, positions)
-        run = await _begin(production, script)
-        await _record(production, run, manifest)
+async def _without_archive(production: Connection, script: str, options: Options) -> Applied:
+    """For lawful deletion: nothing is kept, and there is no way back."""
     try:
-        # Held while it works, so that nobody takes an unfinished run back under it.
-        await production.execute("SELECT pg_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,))
-        await production.execute("SET lock_timeout = '5s'")
-        for statement in indexes.statements:
-            await production.execute(statement.encode())
-        await production.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
+        async with production.transaction():
+            run = await begin(production, script, options)
+            await production.execute("SET LOCAL lock_timeout = '5s'")
+            await production.execute(script.encode())
+            await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            await production.execute("RESET ROLE")
+            await finished(production, run)
     except psycopg.Error as error:
-        await take_indexes_back(production, manifest)
-        await production.execute("DELETE FROM watchdog.migration_runs WHERE id = %s", (run,))
-        raise WatchdogError(f"The script failed and was taken back: {str(error).strip()}") from error
+        raise WatchdogError(f"The script failed, and nothing was changed: {str(error).strip()}") from error
     return Applied(run, {}, ())
 
 
-async def take_indexes_back(production: Connection, manifest: Manifest) -> None:
-    """Takes back what there is of a script of indexes that stopped half way, INVALID ones too; raises RefusedError."""
-    undo = manifest.plan
-    async with production.transaction():
-        for statement in undo.drops:
-            await production.execute(statement.replace("DROP INDEX ", "DROP INDEX IF EXISTS ", 1).encode())
-        for statement in (*undo.makes, *undo.constrains, *undo.finishes):
-            again = re.sub(r"^(CREATE (?:UNIQUE )?INDEX) ", r"\1 IF NOT EXISTS ", statement.lstrip())
-            await production.execute(again.encode())
-        await production.execute("SELECT set_config('search_path', '', true)")
-        if await catalog(production) != manifest.catalog:
-            raise RefusedError(("indexes stopped half way and what is left is not as before; look at them by hand",))
-
-
-async def _on_clone(
-    production: Connection, admin: str, entries: tuple[Entry, ...], script: str, down: str | None
-) -> Applied:
+async def _on_clone(job: _Job) -> Applied:
     archived = frozenset[Name]()
     level = 0
     for _ in range(_TRIES):
-        learnt, undo, level = await _study(production, admin, entries, script, archived, level)
-        await production.execute(load_query("runs.sql"))
+        learnt, undo, level = await _study(job, archived, level)
+        prediction = await predict(job.production, undo.tables)
+        if too_much := check(prediction, job.options.budget_bytes):
+            raise RefusedError((too_much,))
         try:
-            return await _try(production, learnt, undo, script, down)
+            return await _try(job, learnt, undo, prediction.rollback_seconds)
         except _SurpriseError as surprise:
             archived |= surprise.tables
         except _OtherSchemaError as other:
@@ -157,28 +140,21 @@ async def _on_clone(
     raise RefusedError((f"it writes other tables each time: {', '.join(map('.'.join, sorted(archived)))}",))
 
 
-async def _study(
-    production: Connection,
-    admin: str,
-    entries: tuple[Entry, ...],
-    script: str,
-    archived: frozenset[Name],
-    level: int,
-) -> tuple[Learnt, Plan, int]:
+async def _study(job: _Job, archived: frozenset[Name], level: int) -> tuple[Learnt, Plan, int]:
     """What the script does on a clone, how it is undone, and how much the clone had to hold for that."""
     while True:
         rows, foreign_keys = _LEVELS[level]
         try:
-            async with clone(admin, production, entries, rows=rows) as pair:
-                learnt = await learn(pair, script, foreign_keys=foreign_keys)
-                kept = archived | learnt.destroyed() | _named(learnt.shape_before, script)
+            async with clone(job.admin, job.production, job.entries, rows=rows, role=job.options.role) as pair:
+                learnt = await learn(pair, job.script, foreign_keys=foreign_keys)
+                kept = archived | learnt.destroyed() | _named(learnt.shape_before, job.script)
                 undo = await _proven(pair, learnt, kept)
         except ScriptFailsError as error:
             level += 1
             if not error.needs_rows or level == len(_LEVELS) or (not _LEVELS[level][1] and not error.foreign_key):
                 raise
         else:
-            return learnt, _of_production(undo, learnt, entries), level
+            return learnt, _of_production(undo, learnt, job.entries), level
 
 
 async def _proven(pair: Clone, learnt: Learnt, archived: frozenset[Name]) -> Plan:
@@ -205,7 +181,7 @@ def _of_production(undo: Plan, learnt: Learnt, entries: tuple[Entry, ...]) -> Pl
 
 def _named(shape: Shape, script: str) -> frozenset[Name]:
     """Tables that the script names as written, and those that a delete there reaches by foreign keys."""
-    said = written(script)
+    said, deleted = written(script)
     foreign = {(one.schema, one.name) for one in shape.names if one.group == "relation" and one.kind == "f"}
     outside = sorted(
         {
@@ -218,13 +194,15 @@ def _named(shape: Shape, script: str) -> frozenset[Name]:
     )
     if outside:
         raise RefusedError(tuple(f"it writes {name}, of which no archive is kept" for name in outside))
-    found = {table.name for table in shape.tables if table.name in said or ("", table.name[1]) in said}
-    while more := {k.child for k in shape.foreign_keys if k.parent in found and k.on_delete in "cnd"} - found:
-        found |= more
-    return frozenset(found)
+    found = {table.name for table in shape.tables if {table.name, ("", table.name[1])} & said}
+    reached = {table.name for table in shape.tables if {table.name, ("", table.name[1])} & deleted}
+    while more := {k.child for k in shape.foreign_keys if k.parent in reached and k.on_delete in "cnd"} - reached:
+        reached |= more
+    return frozenset(found | reached)
 
 
-async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, down: str | None) -> Applied:
+async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -> Applied:
+    production = job.production
     async with production.transaction():
         await plain_text(production)
         before = await look(production)
@@ -232,12 +210,12 @@ async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, 
             raise RefusedError(("the schema changed while the script was tried on a copy; try again",))
         lines = await catalog(production)
         outside = await _outside(production)
-        run = await _begin(production, script)
+        run = await begin(production, job.script, job.options, rollback_seconds)
         positions = await sequence_positions(production)
         archives = await _archive(production, run, undo)
         await plain_text(production, on=False)
         await production.execute("RESET search_path")
-        await production.execute(script.encode())
+        await production.execute(job.script.encode())
         await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
         await production.execute("RESET ROLE")
         await plain_text(production)
@@ -249,33 +227,17 @@ async def _try(production: Connection, learnt: Learnt, undo: Plan, script: str, 
         await _surprises(production, before, forward, undo)
         for index, table in enumerate(undo.tables):
             if table.kind in {"rebuilt", "new"}:
-                await production.execute(archive_after(run, index, table).encode())
+                cursor = await production.execute(archive_after(run, index, table).encode())
+                name = qualified(table.forward or table.name)
+                await register(production, run, image(run, index, "after"), name, cursor.rowcount)
         after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
-        manifest = Manifest(undo, lines, after, positions, await sequence_positions(production), down)
-        await _record(production, run, manifest)
-        await production.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
+        now = await sequence_positions(production)
+        manifest = Manifest(undo, lines, after, positions, now, job.down, job.options.role)
+        await record(production, run, manifest)
+        await finished(production, run)
     made = [f"table {qualified(t.forward or t.name)}" for t in undo.tables if t.kind == "new"]
     made += [f"columns of {qualified(t.name)}" for t in undo.tables if t.added and t.kind != "new"]
     return Applied(run, archives, tuple(made))
-
-
-async def _record(production: Connection, run: int, manifest: Manifest) -> None:
-    await production.execute(
-        "UPDATE watchdog.migration_runs SET manifest = %s WHERE id = %s", (Jsonb(cattrs.unstructure(manifest)), run)
-    )
-
-
-async def _begin(production: Connection, script: str) -> int:
-    digest = hashlib.sha256(script.encode()).hexdigest()
-    row = await (
-        await production.execute(
-            "INSERT INTO watchdog.migration_runs (state, script, script_hash, manifest)"
-            " VALUES ('applying', %s, %s, '{}') RETURNING id",
-            (script, digest),
-        )
-    ).fetchone()
-    assert row is not None  # noqa: S101 - RETURNING answers
-    return int(row[0])
 
 
 async def _archive(production: Connection, run: int, undo: Plan) -> dict[str, int]:
@@ -286,6 +248,7 @@ async def _archive(production: Connection, run: int, undo: Plan) -> dict[str, in
         # Nobody writes between the image before and the script.
         await production.execute(f"LOCK TABLE ONLY {qualified(table.name)} IN SHARE ROW EXCLUSIVE MODE".encode())
         cursor = await production.execute(archive_before(run, index, table).encode())
+        await register(production, run, image(run, index, "before"), qualified(table.name), cursor.rowcount)
         kept[".".join(table.name)] = cursor.rowcount
     return kept
 

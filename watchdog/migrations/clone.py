@@ -78,7 +78,9 @@ def database_url(url: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def clone(admin: str, production: Connection, entries: Sequence[Entry], *, rows: int = 0) -> AsyncIterator[Clone]:
+async def clone(
+    admin: str, production: Connection, entries: Sequence[Entry], *, rows: int = 0, role: str = ""
+) -> AsyncIterator[Clone]:
     """The schema of `entries` on the scratch server, with up to `rows` masked rows a table; dropped at the end."""
     name = f"watchdog_clone_{os.getpid()}_{next(_numbers)}"
     settings = await _surroundings(production)
@@ -86,7 +88,7 @@ async def clone(admin: str, production: Connection, entries: Sequence[Entry], *,
         await _roles(server, production)
         try:
             await _create(server, name, settings)
-            made = Clone(database_url(admin, name), production.info.user, await _search_path(production))
+            made = Clone(database_url(admin, name), role or production.info.user, await _search_path(production))
             filled = (await look(production)).filled()
             async with await psycopg.AsyncConnection.connect(made.url) as fresh:
                 await _restore(fresh, entries, made.search_path)

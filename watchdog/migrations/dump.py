@@ -12,8 +12,11 @@ from watchdog.servers.postgres import tool
 _ENVIRONMENT = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
 
 
-async def dump(url: str) -> tuple[Entry, ...]:
+async def dump(url: str, role: str = "") -> tuple[Entry, ...]:
     """The contents of the database's schema; ours, `watchdog`, is left out.
+
+    Args:
+        role: Whose rights it reads with; empty for the user's own.
 
     Raises:
         DumpError: pg_dump says no, with what it said.
@@ -28,6 +31,7 @@ async def dump(url: str) -> tuple[Entry, ...]:
     }
     process = await asyncio.create_subprocess_exec(
         tool("pg_dump"), "-Fc", "-s", "--exclude-schema=watchdog", "--lock-wait-timeout=5s", "--no-subscriptions",
+        *((f"--role={role}",) if role else ()),
         env={"PATH": os.environ.get("PATH", os.defpath), **settings, **others},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from watchdog.migrations.parser import SqlSyntaxError, statements_of, tree
+from watchdog.migrations.shape import Name
 
 _STATEMENTS = {
     tree.TransactionStmt: "its own transaction; the migration runs in ours, leave out BEGIN, COMMIT and SAVEPOINT",
@@ -144,13 +145,18 @@ def _walk(node: Any) -> Iterator[Any]:
             yield from _walk(child)
 
 
-def written(script: str) -> frozenset[tuple[str, str]]:
-    """Tables whose rows the script names as written: schema (empty when not said) and name."""
-    found: set[tuple[str, str]] = set()
+def written(script: str) -> tuple[frozenset[Name], frozenset[Name]]:
+    """Tables whose rows the script names as written, and which of them it deletes from; no schema if none is said."""
+    found: set[Name] = set()
+    deleted: set[Name] = set()
     for one in statements_of(script):
         for node in _walk(one.stmt):
             if isinstance(node, tree.InsertStmt | tree.UpdateStmt | tree.DeleteStmt | tree.MergeStmt):
                 found.add((node.relation.schemaname, node.relation.relname))
+                if isinstance(node, tree.DeleteStmt | tree.MergeStmt):
+                    deleted.add((node.relation.schemaname, node.relation.relname))
             elif isinstance(node, tree.TruncateStmt):
-                found |= {(r.range_var.schemaname, r.range_var.relname) for r in node.relations}
-    return frozenset(found)
+                tables = {(r.range_var.schemaname, r.range_var.relname) for r in node.relations}
+                found |= tables
+                deleted |= tables
+    return frozenset(found), frozenset(deleted)

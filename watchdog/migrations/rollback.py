@@ -3,13 +3,11 @@
 import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-import cattrs
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from watchdog.migrations.apply import Manifest, take_indexes_back
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.images import (
     archive_live,
@@ -23,7 +21,10 @@ from watchdog.migrations.images import (
     refill,
     refill_one_by_one,
 )
+from watchdog.migrations.indexes import take_indexes_back
+from watchdog.migrations.manifest import Manifest, read
 from watchdog.migrations.orphans import settle_orphans
+from watchdog.migrations.runs import close
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.undo import TablePlan
@@ -62,20 +63,36 @@ async def rollback(url: str, run: int) -> Report:
     async with connected(url) as production:
         try:
             async with production.transaction():
-                await plain_text(production)
-                return await _take_back(production, run)
+                return await take_back(production, run)
         except psycopg.Error as error:
             raise WatchdogError(f"Run {run} was not rolled back, nothing was changed: {str(error).strip()}") from error
 
 
-async def _take_back(production: Connection, run: int) -> Report:
-    state, manifest = await _manifest(production, run)
+async def take_back(production: Connection, run: int) -> Report:
+    """Takes a run back in the transaction of the connection, as the role that applied it.
+
+    Raises:
+        RefusedError: It would not restore schema and rows.
+        WatchdogError: There is no such run, or it is not to be taken back.
+        psycopg.Error: It failed. In every case the transaction must be rolled back.
+    """
+    await plain_text(production)
+    state, manifest = await read(production, run)
+    if manifest.role:
+        await production.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(manifest.role)))
     report = Report(run)
+    await _undo(production, state, manifest, report)
+    await _finish(production, run, report)
+    await production.execute("SET LOCAL ROLE NONE")
+    return report
+
+
+async def _undo(production: Connection, state: str, manifest: Manifest, report: Report) -> None:
+    run = report.run
     if state == "applying":
         await _nobody_builds(production, run)
         await take_indexes_back(production, manifest)
-        await _finish(production, run, report)
-        return report
+        return
     plan = manifest.plan
     positions = await sequence_positions(production)
     await _same_schema(production, manifest)
@@ -103,8 +120,6 @@ async def _take_back(production: Connection, run: int) -> Report:
     await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
     await _verify(production, run, manifest, orphans)
     await _tidy(production, run, manifest, report)
-    await _finish(production, run, report)
-    return report
 
 
 async def _nobody_builds(production: Connection, run: int) -> None:
@@ -116,22 +131,6 @@ async def _nobody_builds(production: Connection, run: int) -> None:
     ).fetchone()
     if not (row and row[0]):
         raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
-
-
-async def _manifest(production: Connection, run: int) -> tuple[str, Manifest]:
-    there = await (await production.execute("SELECT to_regclass('watchdog.migration_runs') IS NOT NULL")).fetchone()
-    row: Any = None
-    if there and there[0]:
-        row = await (
-            await production.execute(
-                "SELECT state, manifest FROM watchdog.migration_runs WHERE id = %s FOR UPDATE", (run,)
-            )
-        ).fetchone()
-    if row is None:
-        raise WatchdogError(f"There is no run {run} in this database; see `watchdog migration status`.")
-    if row[0] == "rolled back":
-        raise WatchdogError(f"Run {run} is {row[0]}, so there is nothing to take back.")
-    return row[0], cattrs.structure(row[1], Manifest)
 
 
 async def _same_schema(production: Connection, manifest: Manifest) -> None:
@@ -148,6 +147,7 @@ async def _read_live(production: Connection, run: int, index: int, table: TableP
     if table.kind == "gone":
         return
     await production.execute(archive_live(run, index, table).encode())
+    await close(production, image(run, index, "live"))
     if table.kind == "rebuilt":
         by_key = bool(table.key)
         if by_key:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from watchdog.migrations.shape import Connection
 from watchdog.ports.errors import WatchdogError
@@ -17,7 +18,6 @@ _PLAIN = {
     "bytea_output": "hex",
     "xmlbinary": "base64",
     "row_security": "off",
-    "lock_timeout": "5s",
 }
 
 
@@ -34,10 +34,15 @@ class RefusedError(WatchdogError):
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Connection]:
-    """A connection for one command; raises WatchdogError when there is none."""
+async def connected(url: str, role: str = "") -> AsyncIterator[Connection]:
+    """A connection for one command, with the rights of a role; raises WatchdogError when there is none."""
+    # Not by SET ROLE: a script that says RESET ROLE would be somebody else.
+    given = str(conninfo_to_dict(url).get("options", ""))
+    options = f"{given} -c role={role.replace(chr(92), chr(92) * 2).replace(' ', chr(92) + ' ')}" if role else given
     try:
-        connection = await psycopg.AsyncConnection.connect(url, application_name="watchdog migration", autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(
+            url, application_name="watchdog migration", autocommit=True, options=options
+        )
     except psycopg.Error as error:
         raise WatchdogError(f"The database cannot be reached: {str(error).strip()}; check --database.") from error
     async with connection:
@@ -47,12 +52,14 @@ async def connected(url: str) -> AsyncIterator[Connection]:
 async def plain_text(connection: Connection, *, on: bool = True) -> None:
     """Fixes how values look as text to the end of the transaction, or gives the session's own settings back.
 
-    With it a row-level policy that would hide rows from us is an error, and nobody waits for a lock for more than 5 s.
+    With it a row-level policy that would hide rows from us is an error. Nobody waits for a lock for more than 5 s,
+    or what was set before.
     """
     for name, value in _PLAIN.items():
         await connection.execute(f"SET LOCAL {name} = '{value}'" if on else f"SET LOCAL {name} TO DEFAULT")
-    if not on:
-        await connection.execute("SET LOCAL lock_timeout = '5s'")
+    await connection.execute(
+        "SELECT set_config('lock_timeout', '5s', true) WHERE current_setting('lock_timeout') = '0'"
+    )
 
 
 async def sequence_positions(connection: Connection) -> dict[str, tuple[int, bool]]:

@@ -59,6 +59,7 @@ class Certificate:
         old_code: From the old version's recorded writes, executed on the migrated copy.
         measured: How long the rollback took in the rehearsal.
         findings: Plain sentences: what was compared, and what did not agree.
+        scripts: SHA-256 of each script that the rehearsal applied through us; others are not taken back by it.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Certificate:
     old_code: Compatibility
     measured: Span
     findings: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -242,6 +242,8 @@ def facts(guard: Guard) -> Mapping[str, str]:
             "flags": ",".join(record.release.flags),
             "t0": _iso(record.t0),
         }
+        if record.release.certificate is not None:
+            known["rehearsed_scripts"] = ",".join(record.release.certificate.scripts)
     return known
 
 

@@ -35,6 +35,7 @@ from watchdog.web.bodies import (
 )
 from watchdog.web.event_views import event_view, incident_from_events, sentence
 from watchdog.web.moments import iso
+from watchdog.web.reversibility import Kept, nothing_kept
 from watchdog.web.views import Json, guard_view
 
 WHO_HEADER: Final = "X-Watchdog-Who"
@@ -51,9 +52,9 @@ class TooLargeError(ValueError):
     """A body is larger than any that means something."""
 
 
-def application(control: Control) -> Starlette:
+def application(control: Control, kept: Callable[[str], Kept] = nothing_kept) -> Starlette:
     """The API over a running daemon."""
-    api = _Api(control)
+    api = _Api(control, kept)
     says: Mapping[str, Handler] = {
         "arm": api.word(Nothing, lambda _body, who: inputs.Arm(who)),
         "settle": api.word(Nothing, lambda _body, who: inputs.Settle(who)),
@@ -88,8 +89,9 @@ def application(control: Control) -> Starlette:
 
 
 class _Api:
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, kept: Callable[[str], Kept]) -> None:
         self._control = control
+        self._kept = kept
 
     async def status(self, _request: Request) -> Response:
         ready, reason = self._control.ready()
@@ -145,7 +147,8 @@ class _Api:
         return say
 
     def _view(self, name: str) -> Json:
-        return guard_view(self._control.guard(name), self._control.verdicts(name), self._control.now())
+        guard, verdicts = self._control.guard(name), self._control.verdicts(name)
+        return guard_view(guard, verdicts, self._control.now(), self._kept(name))
 
     def _done(self, name: str, events: tuple[Event, ...]) -> Response:
         """What came of it: the events with their sentences, and the guard as it stands now."""

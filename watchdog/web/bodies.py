@@ -119,6 +119,7 @@ class CertificateBody(Body):
     old_code: Compatibility
     measured_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     findings: tuple[str, ...] = ()
+    scripts: tuple[Name, ...] = ()
 
     def to_model(self) -> Certificate:
         """What a guard understands."""
@@ -131,6 +132,7 @@ class CertificateBody(Body):
             old_code=self.old_code,
             measured=round(self.measured_seconds * SECOND),
             findings=self.findings,
+            scripts=self.scripts,
         )
 
 

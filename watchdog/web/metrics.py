@@ -1,6 +1,6 @@
 """The daemon's own metrics. Labels are bounded: names out of the configuration, and words out of the model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -14,24 +14,30 @@ from watchdog.model.releases import ReleaseState
 from watchdog.model.time import in_seconds
 from watchdog.model.verdicts import Breach, NoData, Ok, ProbeFailed
 from watchdog.ports.control import Control
+from watchdog.web.reversibility import Kept, nothing_kept, reversibility
 from watchdog.web.tally import Tally
 
 NO_RELEASE: Final = "none"
 
 
-def registry(control: Control) -> CollectorRegistry:
-    """A registry of its own with everything about a daemon, and its process's memory and CPU time."""
+def registry(control: Control, kept: Callable[[str], Kept] = nothing_kept) -> CollectorRegistry:
+    """A registry of its own with everything about a daemon, and its process's memory and CPU time.
+
+    Args:
+        kept: What a guard's databases keep for the way back.
+    """
     made = CollectorRegistry()
     ProcessCollector(registry=made)
-    made.register(DaemonCollector(control))
+    made.register(DaemonCollector(control, kept))
     return made
 
 
 class DaemonCollector(Collector):
     """Reads the daemon whenever it is scraped; nothing is counted twice or kept beside."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, kept: Callable[[str], Kept] = nothing_kept) -> None:
         self._control = control
+        self._kept = kept
         self._tallies: dict[str, Tally] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -45,6 +51,7 @@ class DaemonCollector(Collector):
         yield from self._rules(guards)
         yield from self._incidents(guards)
         yield from self._notices(guards)
+        yield from self._reversibility(guards)
         yield from self._health()
 
     def _rules(self, guards: dict[str, Guard]) -> Iterator[Metric]:
@@ -116,6 +123,34 @@ class DaemonCollector(Collector):
             owed.add_metric([name], sum(one.outcome is None for one in records))
             late.add_metric([name], in_seconds(max((one.late_by for one in records), default=0)))
         yield from (settled, owed, late)
+
+    def _reversibility(self, guards: dict[str, Guard]) -> Iterator[Metric]:
+        """Only of releases that could still be taken back."""
+        shown = {
+            "certificate_valid": "1 when the rollback of the release was shown to restore schema and data.",
+            "rollback_budget_seconds": "How long a climb may take.",
+            "rollback_predicted_seconds": "How long the rollback took in its rehearsal; absent when it is not valid.",
+            "rollback_budget_met": "1 when the predicted rollback fits the budget.",
+            "release_migrations": "Migrations of the release.",
+            "release_archived_runs": "Runs of the release whose archives are kept; absent when nobody could count.",
+        }
+        families = {name: GaugeMetricFamily(f"watchdog_{name}", text, labels=["guard"]) for name, text in shown.items()}
+        for name, guard in guards.items():
+            found = reversibility(guard, self._kept(name))
+            if found is None:
+                continue
+            values = {
+                "certificate_valid": float(found.certificate_valid),
+                "rollback_budget_seconds": in_seconds(found.budget),
+                "rollback_predicted_seconds": in_seconds(found.predicted) if found.predicted is not None else None,
+                "rollback_budget_met": float(found.budget_met),
+                "release_migrations": float(found.migrations),
+                "release_archived_runs": found.kept.archived,
+            }
+            for metric, value in values.items():
+                if value is not None:
+                    families[metric].add_metric([name], value)
+        yield from families.values()
 
     def _health(self) -> Iterator[Metric]:
         health = self._control.gauges()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from starlette.routing import Route
 from watchdog.ports.control import Control
 from watchdog.web.api import application
 from watchdog.web.metrics import registry
+from watchdog.web.reversibility import Kept, nothing_kept
 from watchdog.web.sockets import tcp_listener, unix_listener
 
 GRACE_SECONDS: Final = 5
@@ -37,31 +38,37 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serve(control: Control, socket: Path, metrics: tuple[str, int] | None = None) -> AsyncIterator[Serving]:
+async def serve(
+    control: Control,
+    socket: Path,
+    metrics: tuple[str, int] | None = None,
+    kept: Callable[[str], Kept] = nothing_kept,
+) -> AsyncIterator[Serving]:
     """Serves until the block ends; then answers what has been asked and closes.
 
     Args:
         control: The running daemon.
         socket: Of the API; a stale file is replaced.
         metrics: Host and port for `/metrics`, `/health/live` and `/health/ready`; port 0 takes a free one.
+        kept: What a guard's databases keep for the way back, by the guard's name.
 
     Raises:
         ListenError: An address cannot be listened on, or another daemon answers there.
     """
     with contextlib.ExitStack() as listeners:
-        sites = [(application(control), listeners.enter_context(unix_listener(socket)))]
+        sites = [(application(control, kept), listeners.enter_context(unix_listener(socket)))]
         bound = None
         if metrics is not None:
             over_tcp = listeners.enter_context(tcp_listener(*metrics))
             bound = (metrics[0], int(over_tcp.getsockname()[1]))
-            sites.append((health_application(control), over_tcp))
+            sites.append((health_application(control, kept), over_tcp))
         async with _running(sites):
             yield Serving(socket, bound)
 
 
-def health_application(control: Control) -> Starlette:
+def health_application(control: Control, kept: Callable[[str], Kept] = nothing_kept) -> Starlette:
     """Metrics and health, which anybody on the network may ask."""
-    health = _Health(control, registry(control))
+    health = _Health(control, registry(control, kept))
     return Starlette(
         routes=[
             Route("/metrics", health.metrics, methods=["GET"]),

@@ -10,12 +10,14 @@ from watchdog.model.rules import Rule
 from watchdog.model.time import Time
 from watchdog.model.verdicts import Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
 from watchdog.web.moments import iso, number, seconds
+from watchdog.web.reversibility import NOTHING_KEPT, Kept, Reversibility, reversibility
 
 Json: TypeAlias = dict[str, Any]
 
 
-def guard_view(guard: Guard, verdicts: Mapping[str, Verdict], now: Time) -> Json:
+def guard_view(guard: Guard, verdicts: Mapping[str, Verdict], now: Time, kept: Kept = NOTHING_KEPT) -> Json:
     """Everything about a guard that a person or a program asks for."""
+    way_back = reversibility(guard, kept)
     return {
         "guard": guard.settings.name,
         "state": state_word(guard),
@@ -23,6 +25,7 @@ def guard_view(guard: Guard, verdicts: Mapping[str, Verdict], now: Time) -> Json
         "autonomy": guard.autonomy,
         "playbook": guard.settings.playbook.name,
         "release": release_view(guard.release, now) if guard.release else None,
+        "reversibility": reversibility_view(way_back) if way_back else None,
         "rules": [rule_view(guard, rule, verdicts.get(rule.name), now) for rule in guard.settings.rules],
         "incident": incident_view(guard.incident, guard.release, now) if guard.incident else None,
         "notices": [notice_view(record) for record in guard.notices.values()],
@@ -76,6 +79,21 @@ def release_view(record: ReleaseRecord, now: Time) -> Json:
     }
 
 
+def reversibility_view(found: Reversibility) -> Json:
+    """Whether a release can still be taken back in time, and why not."""
+    return {
+        "certificate_valid": found.certificate_valid,
+        "reason": found.reason,
+        "budget_seconds": seconds(found.budget),
+        "predicted_seconds": seconds(found.predicted),
+        "budget_met": found.budget_met,
+        "migrations": found.migrations,
+        "archived_runs": found.kept.archived,
+        "archives_complete": found.archives_complete,
+        "archives_unknown": found.kept.why,
+    }
+
+
 def certificate_view(certificate: Certificate) -> Json:
     """A certificate, in the shape in which a release is sent with one."""
     surroundings = certificate.surroundings
@@ -93,6 +111,7 @@ def certificate_view(certificate: Certificate) -> Json:
         "old_code": certificate.old_code,
         "measured_seconds": seconds(certificate.measured),
         "findings": list(certificate.findings),
+        "scripts": list(certificate.scripts),
     }
 
 

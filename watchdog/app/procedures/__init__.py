@@ -1,0 +1,1 @@
+"""The seed's procedures: testing before a migration, and validation after it."""

@@ -1,0 +1,1 @@
+"""Takes a Neo4j migration back from the forward Cypher script alone."""

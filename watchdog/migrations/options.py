@@ -1,0 +1,48 @@
+"""What a person may say about a run when it is applied."""
+
+from dataclasses import dataclass
+
+from watchdog.ports.errors import WatchdogError
+
+
+class OptionsError(WatchdogError):
+    """Options that cannot be meant."""
+
+    exit_status = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a script is applied.
+
+    Attributes:
+        budget_bytes: What its archives may take; None for no limit.
+        expires: Seconds after which its archives may be dropped by `settle --expired`; None for never.
+        name: What people call the run.
+        release: The release that it belongs to.
+        archive: False for lawful deletion: nothing is kept, and the run cannot be taken back.
+        reason: Why nothing is kept.
+        role: Whose rights it runs with, as `SET ROLE` says; empty for the user's own.
+
+    Raises:
+        OptionsError: A length or a budget that is none, or no archive without a reason.
+    """
+
+    budget_bytes: int | None = None
+    expires: float | None = None
+    name: str = ""
+    release: str = ""
+    archive: bool = True
+    reason: str = ""
+    role: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses what contradicts itself."""
+        if not self.archive and not self.reason.strip():
+            raise OptionsError("Without an archive the run cannot be taken back; say why with --reason.")
+        if self.archive and self.reason:
+            raise OptionsError("A reason is only for a run without archive; leave --reason out, or add --no-archive.")
+        if self.budget_bytes is not None and self.budget_bytes <= 0:
+            raise OptionsError("The budget must be more than nothing; for a run that keeps nothing say --no-archive.")
+        if self.expires is not None and self.expires <= 0:
+            raise OptionsError("The archives cannot expire before they are made; give --expires a length, as 7d.")

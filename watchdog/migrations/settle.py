@@ -1,0 +1,125 @@
+# ruff: noqa: S608 - the only names in SQL here are those of our own tables
+"""The end of a run's reversible window: its archives are dropped."""
+
+from dataclasses import dataclass
+
+import psycopg
+
+from watchdog.migrations.runs import EXPIRED, has_runs, images_of, prepare
+from watchdog.migrations.session import connected
+from watchdog.migrations.shape import Connection
+from watchdog.ports.errors import WatchdogError
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A run that can no longer be taken back.
+
+    Attributes:
+        state: `settled`; a run that was rolled back stays `rolled back`.
+        freed: Tables that were dropped, with the bytes that each took.
+        quarantined: Rows that still wait in quarantine.
+        discarded: Rows of the quarantine that were dropped.
+    """
+
+    run: int
+    state: str
+    freed: dict[str, int]
+    quarantined: int
+    discarded: int
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What became of the runs whose archives had expired; `failed` says why for each that stays."""
+
+    settled: tuple[Settled, ...]
+    failed: dict[int, str]
+
+
+async def settle(url: str, run: int, *, quarantine: bool = False) -> Settled:
+    """Drops a run's archives, all at once; a run that is settled already stays as it is.
+
+    Args:
+        quarantine: Drops its rows in quarantine too; without it they stay.
+
+    Raises:
+        WatchdogError: There is no such run, it is still being applied, or somebody uses it; nothing was changed.
+    """
+    async with connected(url) as connection:
+        return await _settle(connection, run, quarantine=quarantine)
+
+
+async def expired(url: str) -> tuple[int, ...]:
+    """Runs whose archives are past their time and still there, the first one first."""
+    async with connected(url) as connection:
+        return await _expired(connection)
+
+
+async def settle_expired(url: str, *, quarantine: bool = False) -> Sweep:
+    """Settles every run that has expired; one that cannot be settled does not keep the others."""
+    settled: list[Settled] = []
+    failed: dict[int, str] = {}
+    async with connected(url) as connection:
+        for run in await _expired(connection):
+            try:
+                settled.append(await _settle(connection, run, quarantine=quarantine))
+            except WatchdogError as error:
+                failed[run] = str(error)
+    return Sweep(tuple(settled), failed)
+
+
+async def _expired(connection: Connection) -> tuple[int, ...]:
+    if not await has_runs(connection):
+        return ()
+    await prepare(connection)
+    rows = await connection.execute(f"SELECT r.id FROM watchdog.migration_runs r WHERE {EXPIRED} ORDER BY 1".encode())
+    return tuple(run for (run,) in await rows.fetchall())
+
+
+async def _settle(connection: Connection, run: int, *, quarantine: bool) -> Settled:
+    if await has_runs(connection):
+        await prepare(connection)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '5s'")
+            state = await _state(connection, run)
+            freed = await images_of(connection, run)
+            for name in freed:
+                await connection.execute(f"DROP TABLE {name}".encode())
+            await connection.execute("DELETE FROM watchdog.migration_archives WHERE run = %s", (run,))
+            discarded = 0
+            if quarantine:
+                gone = await connection.execute("DELETE FROM watchdog.migration_quarantine WHERE run = %s", (run,))
+                discarded = gone.rowcount
+            left = await (
+                await connection.execute("SELECT count(*) FROM watchdog.migration_quarantine WHERE run = %s", (run,))
+            ).fetchone()
+            # That it was rolled back is worth more than that it was tidied up.
+            ended = "settled" if state == "applied" else state
+            await connection.execute(
+                "UPDATE watchdog.migration_runs SET state = %s, settled_at = coalesce(settled_at, clock_timestamp())"
+                " WHERE id = %s",
+                (ended, run),
+            )
+    except psycopg.errors.LockNotAvailable as error:
+        raise WatchdogError(f"Run {run} was not settled: somebody uses it; try again later.") from error
+    except psycopg.Error as error:
+        raise WatchdogError(f"Run {run} was not settled, nothing was changed: {str(error).strip()}") from error
+    return Settled(run, ended, freed, left[0] if left else 0, discarded)
+
+
+async def _state(connection: Connection, run: int) -> str:
+    """The state of a run, which nobody else changes until the transaction ends."""
+    row = None
+    if await has_runs(connection):
+        row = await (
+            await connection.execute(
+                "SELECT state FROM watchdog.migration_runs WHERE id = %s FOR UPDATE NOWAIT", (run,)
+            )
+        ).fetchone()
+    if row is None:
+        raise WatchdogError(f"There is no run {run} in this database; see `watchdog migration status`.")
+    if row[0] == "applying":
+        raise WatchdogError(f"Run {run} is still being applied; roll it back, or wait for it, and settle it then.")
+    return str(row[0])
