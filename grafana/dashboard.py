@@ -197,6 +197,54 @@ ROWS = (
         ),
     ),
     Row(
+        "The way back",
+        (
+            Panel(
+                "Certificate",
+                "Whether the rollback of the release was shown to restore schema and data, here.",
+                "stat",
+                ((f"min by (guard) (watchdog_certificate_valid{{{GUARD}}})", "{{guard}}"),),
+                width=6,
+                height=5,
+                thresholds=BAD_IF_NONE,
+                mapping=YES_NO,
+            ),
+            Panel(
+                "Within the budget",
+                "Whether the predicted rollback fits the playbook's budget.",
+                "stat",
+                ((f"min by (guard) (watchdog_rollback_budget_met{{{GUARD}}})", "{{guard}}"),),
+                width=6,
+                height=5,
+                thresholds=BAD_IF_NONE,
+                mapping=YES_NO,
+            ),
+            Panel(
+                "Predicted rollback",
+                "As long as it took in its rehearsal, beside the budget.",
+                "stat",
+                (
+                    (f"max by (guard) (watchdog_rollback_predicted_seconds{{{GUARD}}})", "{{guard}}: predicted"),
+                    (f"max by (guard) (watchdog_rollback_budget_seconds{{{GUARD}}})", "{{guard}}: budget"),
+                ),
+                width=6,
+                height=5,
+                unit="s",
+            ),
+            Panel(
+                "Archives",
+                "Runs of the release whose archives are kept, beside its migrations.",
+                "stat",
+                (
+                    (f"max by (guard) (watchdog_release_archived_runs{{{GUARD}}})", "{{guard}}: archived"),
+                    (f"max by (guard) (watchdog_release_migrations{{{GUARD}}})", "{{guard}}: migrations"),
+                ),
+                width=6,
+                height=5,
+            ),
+        ),
+    ),
+    Row(
         "Telling people",
         (
             Panel(

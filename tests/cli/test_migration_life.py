@@ -21,7 +21,7 @@ class Migration:
         self._script = script
 
     def __call__(self, verb: str, *words: str) -> Result:
-        env: dict[str, str | None] = {"WATCHDOG_DATABASE": self.database, "COLUMNS": "240"}
+        env: dict[str, str | None] = {"WATCHDOG_DATABASE": self.database, "COLUMNS": "160"}
         return CliRunner().invoke(app, ["migration", verb, *words], env=env)
 
     def said(self, verb: str, *words: str) -> Any:
@@ -60,7 +60,7 @@ def test_status_shows_every_run_in_a_table_and_what_is_past_its_time(migration: 
     assert before["bytes_kept"] > 0
     expire(migration)
     shown = migration("status").output
-    assert "rows kept" in shown
+    assert "2 rows, " in shown
     assert "applied" in shown
     assert "past their time: 1" in shown
 
@@ -87,6 +87,16 @@ def test_archives_beyond_the_budget_are_refused_before_anything_changes(migratio
     assert migration.said("status") == []
 
 
+def test_deferred_drops_wait_until_the_run_is_settled(migration: Migration) -> None:
+    done = migration.apply("DROP TABLE users", "--defer")
+    assert done.exit_code == 0, done.output
+    assert "moved aside until settled" in done.output
+    aside = "SELECT count(*) FROM pg_tables WHERE schemaname = 'watchdog_aside'"
+    assert migration.sql(f"SELECT to_regclass('public.users'), ({aside})") == [(None, 1)]
+    assert migration("settle", "1").exit_code == 0
+    assert migration.sql(aside) == [(0,)]
+
+
 def test_lawful_deletion_keeps_nothing_and_says_that_there_is_no_way_back(migration: Migration) -> None:
     done = migration.apply("DELETE FROM users WHERE id = 42", "--no-archive", "--reason", "request 7")
     assert done.exit_code == 0, done.output
@@ -111,7 +121,9 @@ def test_a_run_is_settled_and_says_what_is_free_again(migration: Migration) -> N
     assert done.exit_code == 0, done.output
     assert "run 1 is settled; 1 archives dropped" in done.output
     assert "watchdog.run_1_0_before: " in done.output
-    assert "dropped 2" in migration("status").output
+    shown = migration("status").output
+    assert "nothing" in shown
+    assert "dropped 2" in shown
     back = migration("rollback", "1")
     assert back.exit_code == 1
     assert "settled" in back.output
@@ -173,6 +185,7 @@ def test_quarantine_is_counted_and_put_back_without_showing_a_row(migration: Mig
     migration.apply(script)
     migration.sql("INSERT INTO users VALUES (4321)")
     assert migration("rollback", "1").exit_code == 0
+    assert "1 in quarantine" in migration("status").output
     counted = migration("quarantine", "1")
     assert '1 rows of "public"."users" wait: null value in column "email"' in counted.output
     assert "4321" not in counted.output

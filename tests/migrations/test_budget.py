@@ -6,7 +6,8 @@ import pytest_asyncio
 from tests.support.archives import archived, open_to, sql
 from watchdog.migrations.budget import BytesError, Prediction, check, parse_bytes, predict, say_bytes
 from watchdog.migrations.runs import images_of
-from watchdog.migrations.undo import Kept, TablePlan
+from watchdog.migrations.table_plans import Kept, TablePlan
+from watchdog.ports.errors import WatchdogError
 
 GIB = 1024**3
 
@@ -27,7 +28,8 @@ async def filled(owner: str) -> str:
     await sql(
         owner,
         "CREATE TABLE small (id int PRIMARY KEY, at timestamptz, price numeric, gone int, note text);"
-        " INSERT INTO small SELECT n, now(), n / 7.0, NULL, repeat('x', 300 + n % 100) FROM generate_series(1, 60000) n;"
+        " INSERT INTO small SELECT n, now(), n / 7.0, NULL, repeat('x', 300 + n % 100)"
+        " FROM generate_series(1, 60000) n;"
         # A tenth is dead: what is counted are rows, not pages.
         " DELETE FROM small WHERE id % 10 = 0;"
         " CREATE TABLE wide (id int, body text);"
@@ -81,6 +83,11 @@ async def test_the_sample_leaves_nothing_behind(owner: str) -> None:
         await predict(connection, [table("t", "id")])
         left = await connection.execute(b"SELECT relname FROM pg_class WHERE relname ~ '^sample_'")
         assert await left.fetchall() == []
+
+
+async def test_a_table_that_is_not_there_is_said(owner: str) -> None:
+    with pytest.raises(WatchdogError, match=r"cannot be predicted.*does not exist"):
+        await predicted(owner, table("t", "id"))
 
 
 def test_what_does_not_fit_is_a_sentence() -> None:

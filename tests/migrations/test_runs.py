@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.archives import archived, open_to, sql
 from watchdog.migrations.options import Options, OptionsError
-from watchdog.migrations.runs import archives, damaged, describe, not_reversible, prepare, register, runs
+from watchdog.migrations.runs import archives, damaged, describe, not_reversible, prepare, register, runs, seal
 from watchdog.migrations.settle import settle
 from watchdog.ports.errors import WatchdogError
 from watchdog.servers.postgres import PostgresServer
@@ -149,6 +149,37 @@ async def test_an_archive_that_somebody_touched_is_named(owner: str, scratch: st
         await connection.execute(damage.encode())
         (reason,) = await damaged(connection, run)
     assert said in reason
+
+
+async def test_a_checksum_that_cannot_be_computed_stays_missing_and_an_erased_one_is_not_overwritten(
+    owner: str, scratch: str
+) -> None:
+    await sql(owner, PEOPLE)
+    run = await archived(owner, "DROP TABLE people", scratch)
+    async with open_to(owner) as connection:
+        (sealed,) = await archives(connection, run)
+        await seal(connection, run)
+        assert await archives(connection, run) == (sealed,)
+        await connection.execute(
+            b"UPDATE watchdog.migration_archives SET checksum = NULL; DROP TABLE watchdog.run_1_0_before"
+        )
+        await seal(connection, run)
+        (missing,) = await archives(connection, run)
+    assert sealed.checksum is not None
+    assert missing.checksum is None
+
+
+async def test_who_may_not_read_the_runs_is_told_so(
+    owner: str, pg_database: str, postgres_server: PostgresServer
+) -> None:
+    await prepared(owner)
+    name = pg_database.rsplit("/", 1)[1]
+    await sql(pg_database, f"CREATE ROLE {name}_other LOGIN PASSWORD 'x'")
+    try:
+        with pytest.raises(WatchdogError, match=r"cannot be read.*permission denied"):
+            await runs(postgres_server.url(name, f"{name}_other", "x"))
+    finally:
+        await sql(pg_database, f"DROP ROLE {name}_other")
 
 
 async def test_what_was_said_about_a_run_is_shown(owner: str) -> None:

@@ -17,6 +17,7 @@ CERTIFICATE: dict[str, Any] = {
     "old_code": "compatible",
     "measured_seconds": 2.5,
     "findings": ["5 tables compared"],
+    "scripts": ["c0ffee"],
 }
 
 RELEASE: dict[str, Any] = {

@@ -4,9 +4,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.web.conftest import Site
 from watchdog.model.inputs import Approve, Freeze, Resolve, Trigger
-from watchdog.model.releases import Protection, Release
+from watchdog.model.releases import Certificate, Compatibility, Protection, Release, Surroundings
 from watchdog.model.rules import RungKind
 from watchdog.model.signals import Cause
+from watchdog.model.time import SECOND
 from watchdog.ports.errors import ProbeError
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -28,7 +29,11 @@ def one(samples: Samples, name: str, **labels: str) -> float | None:
 
 async def break_release(site: Site) -> None:
     await site.seconds(20)
-    await site.daemon.start_release("shop", Release("r1", ("add_score",), ("new_score",), protection=Protection.FULL))
+    proof = Certificate(
+        "c1", 0, Surroundings("18"), "hash", restored=True, old_code=Compatibility.COMPATIBLE, measured=2 * SECOND
+    )
+    release = Release("r1", ("add_score",), ("new_score",), protection=Protection.FULL, certificate=proof)
+    await site.daemon.start_release("shop", release)
     site.shop.errors = 1.0
     await site.seconds(40)
 

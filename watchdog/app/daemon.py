@@ -9,6 +9,7 @@ import structlog
 from watchdog.app.compose import compose
 from watchdog.app.logs import configure
 from watchdog.app.registries import registries
+from watchdog.app.reversibility import Keeper
 from watchdog.config import load
 from watchdog.runtime.clock import SystemClock
 from watchdog.runtime.daemon import Daemon
@@ -35,12 +36,14 @@ async def run(path: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    daemon = Daemon(await compose(configuration, kinds, SystemClock()))
+    parts = await compose(configuration, kinds, SystemClock())
+    daemon = Daemon(parts)
+    keeper = Keeper(configuration.guards, parts.targets, daemon.guard, parts.clock)
     metrics = configuration.web.metrics
     address = (metrics.host, metrics.port) if metrics is not None else None
     try:
         # Listening comes first: whoever cannot be reached must not begin to act.
-        async with serve(daemon, configuration.web.socket, address) as serving:
+        async with serve(daemon, configuration.web.socket, address, keeper.kept) as serving, keeper.looking():
             await daemon.start()
             bound = f"{serving.metrics[0]}:{serving.metrics[1]}" if serving.metrics is not None else None
             log.info("watching", guards=list(daemon.guards()), socket=str(serving.socket), metrics=bound)

@@ -59,6 +59,9 @@ def apply(
         bool, typer.Option("--no-archive", help="Keep nothing, for lawful deletion: it cannot be taken back.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why nothing is kept; recorded with the run.")] = "",
+    defer: Annotated[
+        bool, typer.Option("--defer", help="Move aside what it drops, and drop it at settle: back in an instant.")
+    ] = False,
     role: Annotated[str, typer.Option("--role", help="Whose rights it runs with, as SET ROLE says.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -71,22 +74,21 @@ def apply(
         archive=not no_archive,
         reason=reason,
         role=role,
+        defer=defer,
     )
     text = _read(script)
     back = _read(down) if down is not None else None
     done = asyncio.run(apply_script(database, text, down=back, scratch_url=scratch, options=options))
     if as_json:
-        emit({"run": done.run, "archives": done.archives, "set_aside_on_rollback": done.quarantines})
+        emit(
+            {"run": done.run, "archives": done.archives, "set_aside_on_rollback": done.quarantines, "moved": done.moved}
+        )
         return
-    if no_archive:
-        say(f"run {done.run} is applied; nothing was kept, so it cannot be taken back")
-        return
-    if options.archive:
-        say(f"run {done.run} is applied; watchdog migration rollback --database … {done.run} takes it back")
-    else:
-        say(f"run {done.run} is applied, nothing was kept: it cannot be taken back")
+    say(f"run {done.run} is applied; watchdog migration rollback --database … {done.run} takes it back")
     for table, count in done.archives.items():
         say(f"  archived {table}: {count:,} rows")
+    for what in done.moved:
+        say(f"  moved aside until settled: {what}; SELECT * and tools that compare schemas still see it")
     for what in done.quarantines:
         say(f"  a rollback keeps apart what is written into {what}")
 

@@ -33,34 +33,39 @@ def status(database: Database, as_json: Json = False) -> None:
 
 
 def _table(found: Sequence[Run]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for title in ("run", "state", "name", "release", "began"):
-        table.add_column(title, overflow="fold")
-    for title in ("rows kept", "on disk", "quarantine"):
-        table.add_column(title, justify="right")
-    table.add_column("until", overflow="fold")
-    table.add_column("way back", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("run", justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("name", min_width=8, overflow="fold")
+    table.add_column("began (UTC)", min_width=10, overflow="fold")
+    table.add_column("kept", min_width=10, overflow="fold")
+    table.add_column("until (UTC)", min_width=10, overflow="fold")
+    table.add_column("way back", min_width=8, overflow="fold")
     for one in found:
-        kept = "?" if one.rows_kept is None else f"{one.rows_kept:,}"
-        cells = (
-            one.state,
-            one.name,
-            one.release,
-            one.began_at,
-            kept,
-            say_bytes(one.bytes_kept),
-            f"{one.quarantined:,}",
-        )
-        table.add_row(str(one.run), *(Text(cell) for cell in cells), _until(one), Text(_way_back(one)))
+        name = f"{one.name} ({one.release})" if one.release else one.name
+        cells = (one.state, name, _minute(one.began_at))
+        table.add_row(str(one.run), *map(Text, cells), _kept(one), _until(one), Text(_way_back(one)))
     return table
+
+
+def _minute(stamp: str) -> str:
+    return stamp[:16].replace("T", " ")
+
+
+def _kept(run: Run) -> str:
+    rows = "? rows" if run.rows_kept is None else f"{run.rows_kept:,} rows"
+    waiting = f", {run.quarantined:,} in quarantine" if run.quarantined else ""
+    return (
+        f"{rows}, {say_bytes(run.bytes_kept)}{waiting}" if run.bytes_kept else waiting.removeprefix(", ") or "nothing"
+    )
 
 
 def _until(run: Run) -> Text:
     if run.settled_at is not None:
-        return Text(f"dropped {run.settled_at}", style="dim")
+        return Text(f"dropped {_minute(run.settled_at)}", style="dim")
     if run.expires_at is None:
-        return Text("no end")
-    return Text(f"{run.expires_at}, past", style="bold red") if run.expired else Text(run.expires_at)
+        return Text("no end" if run.bytes_kept else "")
+    return Text(f"{_minute(run.expires_at)}, past", style="bold red") if run.expired else Text(_minute(run.expires_at))
 
 
 def _way_back(run: Run) -> str:

@@ -19,6 +19,7 @@ STYLES: Final = {
     "failed": "red",
     "unknown": "bold red",
     "no data": "yellow",
+    "not run": "yellow",
     "probe failed": "yellow",
     "still broken": "red",
     "under way": "yellow",

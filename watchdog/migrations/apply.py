@@ -7,10 +7,21 @@ from typing import Any
 
 import psycopg
 
+from watchdog.migrations.aside import ASIDE
 from watchdog.migrations.budget import check, predict
 from watchdog.migrations.catalog import catalog
-from watchdog.migrations.clone import Clone, ScriptFailsError, clone, learn, prove, scratch
+from watchdog.migrations.clone import (
+    Clone,
+    ScriptFailsError,
+    before_deferral,
+    clone,
+    learn,
+    prove,
+    schema_after,
+    scratch,
+)
 from watchdog.migrations.concurrent import concurrent
+from watchdog.migrations.defer import defer
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, archive_before, image, qualified
 from watchdog.migrations.indexes import build
@@ -20,7 +31,7 @@ from watchdog.migrations.refusals import refusals, written
 from watchdog.migrations.runs import prepare, register, seal
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
-from watchdog.migrations.toc import Entry
+from watchdog.migrations.toc import Entry, differences
 from watchdog.migrations.undo import Learnt, Plan, plan
 from watchdog.ports.errors import WatchdogError
 
@@ -47,11 +58,13 @@ class Applied:
     Attributes:
         archives: Rows kept of each table, before the script.
         quarantines: What a rollback would keep apart: tables and columns that the script made.
+        moved: What was moved aside instead of dropped.
     """
 
     run: int
     archives: dict[str, int]
     quarantines: tuple[str, ...]
+    moved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ class _Job:
 
     Attributes:
         production: Where.
+        source: The script as it was given; `script` is what runs, where destruction is deferred.
         admin: The scratch server, as superuser.
         entries: The schema before.
     """
@@ -67,9 +81,12 @@ class _Job:
     production: Connection
     admin: str
     entries: tuple[Entry, ...]
+    source: str
     script: str
     down: str | None
     options: Options
+    drops: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 async def apply(
@@ -95,11 +112,11 @@ async def apply(
             return await _without_archive(production, script, options)
         entries = await dump(url, options.role)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
-            job = _Job(production, admin, entries, plain, down, options)
+            job = _Job(production, admin, entries, script, plain, down, options)
             if indexes:
                 learnt, undo, _ = await _study(job, frozenset(), 0)
                 return Applied(await build(production, script, indexes, learnt, undo, options), {}, ())
-            applied = await _on_clone(job)
+            applied = await _on_clone(await _put_off(job) if options.defer else job)
         await seal(production, applied.run)
         return applied
 
@@ -117,6 +134,25 @@ async def _without_archive(production: Connection, script: str, options: Options
     except psycopg.Error as error:
         raise WatchdogError(f"The script failed, and nothing was changed: {str(error).strip()}") from error
     return Applied(run, {}, ())
+
+
+async def _put_off(job: _Job) -> _Job:
+    """The job with destruction deferred, as far as that is possible; proves that it ends in the very same schema."""
+    role = job.options.role
+    async with clone(job.admin, job.production, job.entries, role=role) as pair:
+        shape, bound = await before_deferral(pair)
+        deferred = defer(job.script, shape, bound)
+        if not deferred.drops:
+            return job
+        wanted = await schema_after(pair, job.script)
+    async with clone(job.admin, job.production, job.entries, role=role) as pair:
+        there = any(one.group == "schema" and one.name == ASIDE for one in shape.names)
+        emptied = () if there else (f"DROP SCHEMA IF EXISTS {ASIDE}",)
+        settled = await schema_after(pair, ";\n".join((deferred.script, *deferred.drops, *emptied)))
+    if other := differences(wanted, settled):
+        reasons = (f"deferred, it would end in another schema: {line}; leave out --defer" for line in other[:3])
+        raise RefusedError(tuple(reasons))
+    return replace(job, script=deferred.script, drops=tuple(deferred.drops), moved=tuple(deferred.moved))
 
 
 async def _on_clone(job: _Job) -> Applied:
@@ -210,7 +246,7 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -
             raise RefusedError(("the schema changed while the script was tried on a copy; try again",))
         lines = await catalog(production)
         outside = await _outside(production)
-        run = await begin(production, job.script, job.options, rollback_seconds)
+        run = await begin(production, job.source, job.options, rollback_seconds)
         positions = await sequence_positions(production)
         archives = await _archive(production, run, undo)
         await plain_text(production, on=False)
@@ -232,12 +268,12 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -
                 await register(production, run, image(run, index, "after"), name, cursor.rowcount)
         after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
         now = await sequence_positions(production)
-        manifest = Manifest(undo, lines, after, positions, now, job.down, job.options.role)
+        manifest = Manifest(undo, lines, after, positions, now, job.down, job.options.role, job.drops)
         await record(production, run, manifest)
         await finished(production, run)
     made = [f"table {qualified(t.forward or t.name)}" for t in undo.tables if t.kind == "new"]
     made += [f"columns of {qualified(t.name)}" for t in undo.tables if t.added and t.kind != "new"]
-    return Applied(run, archives, tuple(made))
+    return Applied(run, archives, tuple(made), job.moved)
 
 
 async def _archive(production: Connection, run: int, undo: Plan) -> dict[str, int]:

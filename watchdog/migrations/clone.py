@@ -15,7 +15,7 @@ from psycopg import sql
 from watchdog.migrations.dump import dump
 from watchdog.migrations.renames import quote, renames_back
 from watchdog.migrations.sample import load
-from watchdog.migrations.shape import Connection, Name, look
+from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
 from watchdog.migrations.toc import Entry, differences
 from watchdog.migrations.undo import Learnt, Plan
 from watchdog.ports.errors import WatchdogError
@@ -88,6 +88,8 @@ async def clone(
         await _roles(server, production)
         try:
             await _create(server, name, settings)
+            user = sql.Identifier(role or production.info.user)
+            await server.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(name), user))
             made = Clone(database_url(admin, name), role or production.info.user, await _search_path(production))
             filled = (await look(production)).filled()
             async with await psycopg.AsyncConnection.connect(made.url) as fresh:
@@ -189,6 +191,25 @@ async def learn(made: Clone, script: str, *, foreign_keys: bool = True) -> Learn
             await work.execute(statement.encode())
         after = await look(work)
     return Learnt(contents, await dump(made.url), shape, forward, after, renames)
+
+
+async def before_deferral(made: Clone) -> tuple[Shape, frozenset[tuple[Name, str]]]:
+    """The clone's shape, and the columns that something other than their values knows."""
+    async with await psycopg.AsyncConnection.connect(made.url) as work:
+        rows = await (await work.execute(load_query("bound.sql"))).fetchall()
+        return await look(work), frozenset(((schema, table), column) for schema, table, column in rows)
+
+
+async def schema_after(made: Clone, script: str) -> tuple[Entry, ...]:
+    """The contents of the clone's schema after a script, which stays there; raises ScriptFailsError."""
+    async with await psycopg.AsyncConnection.connect(made.url) as work:
+        await as_user(work, made.user)
+        await work.execute("SELECT set_config('search_path', %s, false)", (made.search_path,))
+        try:
+            await work.execute(script.encode())
+        except psycopg.Error as error:
+            raise ScriptFailsError(error) from error
+    return await dump(made.url)
 
 
 async def as_user(connection: Connection, user: str) -> None:

@@ -13,7 +13,7 @@ from watchdog.migrations.renames import literal
 from watchdog.migrations.runs import content, has_runs, prepare
 from watchdog.migrations.session import connected, plain_text
 from watchdog.migrations.shape import Connection, Name
-from watchdog.migrations.undo import TablePlan
+from watchdog.migrations.table_plans import TablePlan
 from watchdog.ports.errors import WatchdogError
 
 _WHICH = ("before", "after", "live")

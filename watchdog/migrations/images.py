@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from watchdog.migrations.renames import literal, quote
 from watchdog.migrations.shape import Name
-from watchdog.migrations.undo import Kept, TablePlan
+from watchdog.migrations.table_plans import Kept, TablePlan
 
 
 def qualified(name: Name) -> str:
@@ -31,13 +31,18 @@ def archive_after(run: int, index: int, table: TablePlan) -> str:
 
 
 def archive_live(run: int, index: int, table: TablePlan) -> str:
-    """Keeps a table as it is when the rollback begins, after everything was named back."""
+    """Keeps a table as it is when the rollback begins, after everything was named back.
+
+    Of a table that changes in place only the rows in whose added columns somebody has written.
+    """
     kept = [
         f"{quote(column.name) if column.forward is not None else 'NULL'}::text AS c{n}"
         for n, column in enumerate(table.columns)
     ]
     added = [f"{quote(column.live)}::text AS x{n}" for n, column in enumerate(table.added)]
-    return _keep(image(run, index, "live"), [*kept, *added], table.name)
+    written = " OR ".join(f"{quote(c.live)} IS DISTINCT FROM ({c.default or 'NULL'})" for c in table.added)
+    where = f" WHERE {written}" if table.kind == "shrunk" else ""
+    return _keep(image(run, index, "live"), [*kept, *added], table.name) + where
 
 
 def _forward_columns(table: TablePlan) -> list[str]:
@@ -172,11 +177,6 @@ def quarantine_new(run: int, index: int, table: TablePlan) -> str:
         f" SELECT {run}, {literal(name)}, 'its table was made by the migration', {as_json(table, 'l')}"
         " FROM l WHERE NOT EXISTS (SELECT FROM a WHERE a.k = l.k)"
     )
-
-
-def keep_added(run: int, index: int, table: TablePlan) -> str:
-    """Keeps the values of columns that the rollback takes away in place."""
-    return archive_live(run, index, table)
 
 
 def not_restored(run: int, index: int, table: TablePlan) -> str:

@@ -23,6 +23,7 @@ class Manifest:
         forward: Hash of the catalog just after the script.
         positions: Sequences before and just after the script: last value, and whether it was given out.
         role: Whose rights it ran with; empty for the user's own.
+        deferred: What `settle` runs: the drops that were put off.
     """
 
     plan: Plan
@@ -32,6 +33,7 @@ class Manifest:
     positions_after: dict[str, tuple[int, bool]]
     down: str | None = None
     role: str = ""
+    deferred: tuple[str, ...] = ()
 
 
 async def begin(connection: Connection, script: str, options: Options, rollback_seconds: float | None = None) -> int:

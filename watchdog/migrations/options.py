@@ -23,6 +23,7 @@ class Options:
         archive: False for lawful deletion: nothing is kept, and the run cannot be taken back.
         reason: Why nothing is kept.
         role: Whose rights it runs with, as `SET ROLE` says; empty for the user's own.
+        defer: Moves aside what the script drops, and drops it at `settle`.
 
     Raises:
         OptionsError: A length or a budget that is none, or no archive without a reason.
@@ -35,6 +36,7 @@ class Options:
     archive: bool = True
     reason: str = ""
     role: str = ""
+    defer: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what contradicts itself."""

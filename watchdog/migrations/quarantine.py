@@ -12,10 +12,10 @@ import psycopg
 
 from watchdog.migrations.images import qualified
 from watchdog.migrations.renames import literal, quote
-from watchdog.migrations.runs import has_runs
+from watchdog.migrations.runs import has_runs, named
 from watchdog.migrations.session import connected, plain_text
 from watchdog.migrations.shape import Connection
-from watchdog.migrations.undo import TablePlan
+from watchdog.migrations.table_plans import TablePlan
 from watchdog.ports.errors import WatchdogError
 
 _QUARANTINE: Final = "watchdog.migration_quarantine"
@@ -84,8 +84,9 @@ class _Group:
 async def waiting(url: str, run: int) -> tuple[Waiting, ...]:
     """Counts of what is in quarantine for a run, by table and reason; raises WatchdogError without such a run."""
     async with connected(url) as connection:
-        await _tables(connection, run, lock=False)
-        return await _waiting(connection, run)
+        with named("The quarantine cannot be read"):
+            await _tables(connection, run, lock=False)
+            return await _waiting(connection, run)
 
 
 async def replay(url: str, run: int) -> Replayed:

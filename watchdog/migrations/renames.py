@@ -47,20 +47,20 @@ def _identity(one: Named) -> tuple[str, int, int]:
 def _back(
     group: str, old: Mapping[tuple[str, int, int], Named], now: dict[tuple[str, int, int], Named]
 ) -> Iterable[str]:
-    moved = [
+    elsewhere = [
         key
         for key, one in now.items()
         if key[0] == group
         and key in old
         and (one.name, one.schema) != (old[key].name, old[key].schema)
         and one.extra != "i"
-        and (old[key].name != one.name or not _follows(one))
     ]
+    moved = [key for key in elsewhere if old[key].name != now[key].name or not _follows(now[key])]
     if not moved:
         return
-    targets = {_spot(old[key]) for key in moved}
+    targets = {_spot(old[key]) for key in elsewhere}
     was = {key[1]: one.name for key, one in now.items() if key[0] == "schema"}
-    squatters = [key for key, one in now.items() if key[0] == group and key not in moved and _spot(one) in targets]
+    squatters = [key for key, one in now.items() if key[0] == group and key not in elsewhere and _spot(one) in targets]
     parents = {one.number: one for one in now.values() if one.group in {"relation", "type"}}
     for count, key in enumerate((*squatters, *moved)):
         yield from _rename(now, key, f"watchdog_{group}_{count}", parents)

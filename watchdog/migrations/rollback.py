@@ -23,11 +23,12 @@ from watchdog.migrations.images import (
 )
 from watchdog.migrations.indexes import take_indexes_back
 from watchdog.migrations.manifest import Manifest, read
-from watchdog.migrations.orphans import settle_orphans
+from watchdog.migrations.orphans import set_aside, settle_orphans
+from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import close
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection
-from watchdog.migrations.undo import TablePlan
+from watchdog.migrations.table_plans import TablePlan
 from watchdog.ports.errors import WatchdogError
 
 
@@ -146,7 +147,13 @@ async def _same_schema(production: Connection, manifest: Manifest) -> None:
 async def _read_live(production: Connection, run: int, index: int, table: TablePlan, report: Report) -> None:
     if table.kind == "gone":
         return
-    await production.execute(archive_live(run, index, table).encode())
+    for column in table.required:
+        empty = f"c.{quote(column)} IS NULL"
+        reason = f"it was written while {column} was moved aside, and has no value for it"
+        await set_aside(production, run, qualified(table.name), empty, reason)
+    if table.kind == "shrunk" and not table.added:
+        return
+    cursor = await production.execute(archive_live(run, index, table).encode())
     await close(production, image(run, index, "live"))
     if table.kind == "rebuilt":
         by_key = bool(table.key)
@@ -156,6 +163,9 @@ async def _read_live(production: Connection, run: int, index: int, table: TableP
         await production.execute(merge(run, index, table, by_key=by_key).encode())
     elif table.kind == "new":
         await production.execute(quarantine_new(run, index, table).encode())
+    elif not cursor.rowcount:
+        await production.execute(f"DROP TABLE {image(run, index, 'live')}".encode())
+        return
     if table.kind != "new" and table.added:
         report.kept_columns.append(image(run, index, "live"))
 

@@ -1,6 +1,8 @@
 # ruff: noqa: S608 - the only names in SQL here are those of our own tables
 """The runs of a database, as it says itself, and the registry of their archives."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +79,15 @@ class Archive:
     erased: int
 
 
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Turns an error of the database into a WatchdogError that begins with what was tried."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise WatchdogError(f"{what}: {str(error).strip()}") from error
+
+
 async def prepare(connection: Connection) -> None:
     """Makes our tables, or brings those of the last version up to date; raises WatchdogError when it must not."""
     try:
@@ -86,8 +97,8 @@ async def prepare(connection: Connection) -> None:
             f"Schema watchdog cannot be prepared: {str(error).strip()};"
             " the role needs CREATE on the database, and to own what is there of that schema."
         ) from error
-    except psycopg.errors.LockNotAvailable as error:
-        raise WatchdogError("Schema watchdog is in use by another migration; try again when it is done.") from error
+    except psycopg.Error as error:
+        raise WatchdogError(f"Schema watchdog cannot be prepared: {str(error).strip()}; try again later.") from error
 
 
 async def describe(connection: Connection, run: int, options: Options, rollback_seconds: float | None = None) -> None:
@@ -134,12 +145,19 @@ async def close(connection: Connection, name: str) -> None:
 
 
 async def seal(connection: Connection, run: int) -> None:
-    """Computes the checksums that are missing; after the commit, as nobody needs to wait for it."""
-    for archive in await archives(connection, run):
-        if archive.checksum is None:
+    """Computes the checksums that are missing; after the commit, as nobody needs to wait for it.
+
+    One that cannot be computed stays missing: the run is applied all the same.
+    """
+    with suppress(psycopg.Error):
+        for archive in await archives(connection, run):
+            if archive.checksum is not None:
+                continue
             _, checksum = await content(connection, archive.name)
+            # Rows may have been erased meanwhile; who did that knows better.
             await connection.execute(
-                "UPDATE watchdog.migration_archives SET checksum = %s WHERE run = %s AND name = %s",
+                "UPDATE watchdog.migration_archives SET checksum = %s"
+                " WHERE run = %s AND name = %s AND checksum IS NULL",
                 (checksum, run, archive.name),
             )
 
@@ -206,24 +224,29 @@ def not_reversible(run: int, state: str, *, reversible: bool = True) -> str | No
 
 
 async def runs(url: str) -> tuple[Run, ...]:
-    """Every run of the database, the first one first; raises WatchdogError when it cannot be reached."""
+    """Every run of the database, the first one first; raises WatchdogError when they cannot be read."""
     async with connected(url) as connection:
-        if not await has_runs(connection):
-            return ()
-        there = await (await connection.execute("SELECT to_regclass('watchdog.migration_archives')")).fetchone()
-        current = bool(there and there[0])
-        source = "watchdog.migration_runs" if current else _FIRST_VERSION
-        nothing = f"CASE WHEN NOT EXISTS (SELECT FROM {_IMAGES.format(run='r.id')} i) THEN 0 END"
-        kept = f"""(SELECT coalesce(sum(a.rows), {nothing})::bigint
-            FROM watchdog.migration_archives a WHERE a.run = r.id AND a.name ~ '_before$')"""
-        stamps = [f"to_char(r.{c} AT TIME ZONE 'UTC', '{_STAMP}')" for c in ("began_at", "expires_at", "settled_at")]
-        query = (
-            f"SELECT r.id, r.state, {stamps[0]}, r.script_hash, r.name, r.release, {stamps[1]}, {EXPIRED},"
-            f" {stamps[2]}, r.reversible, r.reason, {kept if current else nothing},"
-            " (SELECT coalesce(sum(pg_total_relation_size(i.oid)), 0)::bigint"
-            f" FROM {_IMAGES.format(run='r.id')} i),"
-            " (SELECT count(*) FROM watchdog.migration_quarantine q WHERE q.run = r.id),"
-            f" r.predicted_rollback_seconds FROM {source} r ORDER BY r.id"
-        )
-        rows = await (await connection.execute(query.encode())).fetchall()
+        with named("The runs cannot be read"):
+            return await _runs(connection)
+
+
+async def _runs(connection: Connection) -> tuple[Run, ...]:
+    if not await has_runs(connection):
+        return ()
+    there = await (await connection.execute("SELECT to_regclass('watchdog.migration_archives')")).fetchone()
+    current = bool(there and there[0])
+    source = "watchdog.migration_runs" if current else _FIRST_VERSION
+    nothing = f"CASE WHEN NOT EXISTS (SELECT FROM {_IMAGES.format(run='r.id')} i) THEN 0 END"
+    kept = f"""(SELECT coalesce(sum(a.rows), {nothing})::bigint
+        FROM watchdog.migration_archives a WHERE a.run = r.id AND a.name ~ '_before$')"""
+    stamps = [f"to_char(r.{c} AT TIME ZONE 'UTC', '{_STAMP}')" for c in ("began_at", "expires_at", "settled_at")]
+    query = (
+        f"SELECT r.id, r.state, {stamps[0]}, r.script_hash, r.name, r.release, {stamps[1]}, {EXPIRED},"
+        f" {stamps[2]}, r.reversible, r.reason, {kept if current else nothing},"
+        " (SELECT coalesce(sum(pg_total_relation_size(i.oid)), 0)::bigint"
+        f" FROM {_IMAGES.format(run='r.id')} i),"
+        " (SELECT count(*) FROM watchdog.migration_quarantine q WHERE q.run = r.id),"
+        f" r.predicted_rollback_seconds FROM {source} r ORDER BY r.id"
+    )
+    rows = await (await connection.execute(query.encode())).fetchall()
     return tuple(Run(*row) for row in rows)

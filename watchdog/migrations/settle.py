@@ -4,8 +4,9 @@
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 
-from watchdog.migrations.runs import EXPIRED, has_runs, images_of, prepare
+from watchdog.migrations.runs import EXPIRED, has_runs, images_of, named, prepare
 from watchdog.migrations.session import connected
 from watchdog.migrations.shape import Connection
 from watchdog.ports.errors import WatchdogError
@@ -61,7 +62,8 @@ async def settle_expired(url: str, *, quarantine: bool = False) -> Sweep:
     settled: list[Settled] = []
     failed: dict[int, str] = {}
     async with connected(url) as connection:
-        for run in await _expired(connection):
+        # The last one first: what a run moved aside is dropped when no later run knows of it any more.
+        for run in reversed(await _expired(connection)):
             try:
                 settled.append(await _settle(connection, run, quarantine=quarantine))
             except WatchdogError as error:
@@ -70,11 +72,12 @@ async def settle_expired(url: str, *, quarantine: bool = False) -> Sweep:
 
 
 async def _expired(connection: Connection) -> tuple[int, ...]:
-    if not await has_runs(connection):
-        return ()
-    await prepare(connection)
-    rows = await connection.execute(f"SELECT r.id FROM watchdog.migration_runs r WHERE {EXPIRED} ORDER BY 1".encode())
-    return tuple(run for (run,) in await rows.fetchall())
+    query = f"SELECT r.id FROM watchdog.migration_runs r WHERE {EXPIRED} ORDER BY 1"
+    with named("The runs cannot be read"):
+        if not await has_runs(connection):
+            return ()
+        await prepare(connection)
+        return tuple(run for (run,) in await (await connection.execute(query.encode())).fetchall())
 
 
 async def _settle(connection: Connection, run: int, *, quarantine: bool) -> Settled:
@@ -84,6 +87,8 @@ async def _settle(connection: Connection, run: int, *, quarantine: bool) -> Sett
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '5s'")
             state = await _state(connection, run)
+            if state == "applied":
+                await _drop_what_was_put_off(connection, run)
             freed = await images_of(connection, run)
             for name in freed:
                 await connection.execute(f"DROP TABLE {name}".encode())
@@ -107,6 +112,33 @@ async def _settle(connection: Connection, run: int, *, quarantine: bool) -> Sett
     except psycopg.Error as error:
         raise WatchdogError(f"Run {run} was not settled, nothing was changed: {str(error).strip()}") from error
     return Settled(run, ended, freed, left[0] if left else 0, discarded)
+
+
+async def _drop_what_was_put_off(connection: Connection, run: int) -> None:
+    """The drops of a deferred script, as the role that applied it; later runs would not find their schema again."""
+    row = await (
+        await connection.execute(
+            "SELECT coalesce(manifest -> 'deferred', '[]'), manifest ->> 'role',"
+            " (SELECT min(l.id) FROM watchdog.migration_runs l"
+            "   WHERE l.id > r.id AND l.state = 'applied' AND l.reversible)"
+            " FROM watchdog.migration_runs r WHERE id = %s",
+            (run,),
+        )
+    ).fetchone()
+    assert row is not None  # noqa: S101 - `_state` has found it
+    drops, role, later = row
+    if not drops:
+        return
+    if later is not None:
+        raise WatchdogError(
+            f"Run {run} was not settled: run {later} can still be taken back and knows what was moved aside;"
+            f" settle run {later} first."
+        )
+    if role:
+        await connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+    for statement in drops:
+        await connection.execute(statement.encode())
+    await connection.execute("SET LOCAL ROLE NONE")
 
 
 async def _state(connection: Connection, run: int) -> str:

@@ -3,10 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from watchdog.migrations.aside import ASIDE
 from watchdog.migrations.renames import quote
-from watchdog.migrations.shape import Column, ForeignKey, Name, Shape, Table
+from watchdog.migrations.shape import ForeignKey, Name, Shape
+from watchdog.migrations.table_plans import Kept, TablePlan, added_columns, changed_table, in_place
 from watchdog.migrations.toc import Entry
 
 _IN_PLACE = {"FUNCTION": "CREATE FUNCTION", "PROCEDURE": "CREATE PROCEDURE"}
@@ -25,55 +27,6 @@ _LAST = frozenset(
         "PUBLICATION TABLE",
     }
 )
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A column that was there before.
-
-    Attributes:
-        forward: Its name just after the script; None when the script dropped it.
-        type: Of before, without length, as an assignment target.
-    """
-
-    name: str
-    forward: str | None
-    type: str
-    same_type: bool
-    generated: bool
-
-
-@dataclass(frozen=True)
-class Added:
-    """A column that the script added.
-
-    Attributes:
-        forward: Its name just after the script.
-        live: Its name after everything else was named back.
-    """
-
-    forward: str
-    live: str
-
-
-@dataclass(frozen=True)
-class TablePlan:
-    """What happens to the rows of one table.
-
-    Attributes:
-        kind: `rebuilt` from archive and live rows, `gone` and to come back from the archive, `new` and to be set
-            aside, or `shrunk` in place, whose added columns are set aside.
-        name: Before; for a new table what it is called when the rest was named back.
-        forward: What it is called just after the script; None when it is gone.
-        key: Columns of the primary key when they were there before and after.
-    """
-
-    kind: str
-    name: Name
-    forward: Name | None
-    columns: tuple[Kept, ...]
-    added: tuple[Added, ...]
-    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,9 +74,14 @@ class Learnt:
         found = {t.name for t in self.shape_before.tables if self.shape_after.table(t.number) is None}
         for old in self.shape_before.tables:
             new = self.shape_after.table(old.number)
-            if new is not None and (new.storage != old.storage or in_place(old, new) is None):
+            if new is not None and (new.storage != old.storage or in_place(old, new, self.aside(old.number)) is None):
                 found.add(old.name)
         return frozenset(found | self._freed())
+
+    def aside(self, number: int) -> frozenset[int]:
+        """Columns of a table, by number, that were moved aside instead of dropped."""
+        table = self.shape_forward.table(number)
+        return frozenset(c.number for c in table.columns if c.name.startswith(f"{ASIDE}_")) if table else frozenset()
 
     def _freed(self) -> frozenset[Name]:
         """Tables that lost a constraint: later rows may break it, and only an archive tells which rows are later."""
@@ -142,38 +100,6 @@ class Learnt:
 
 def _pattern(name: Name) -> str:
     return r"\.".join(f"(?:{re.escape(part)}|{re.escape(quote(part))})" for part in name)
-
-
-def in_place(old: Table, new: Table) -> tuple[list[str], list[str]] | None:
-    """Statements before and after the rest that give a table its old columns; None when it must be rebuilt."""
-    kept = {column.number: column for column in old.columns}
-    left = tuple(column for column in new.columns if column.number in kept)
-    if old.other != new.other or old.kind != new.kind or tuple(c.number for c in left) != tuple(kept):
-        return None
-    where = f"ALTER TABLE {'' if old.kind == 'p' else 'ONLY '}{quote(old.name[0])}.{quote(old.name[1])}"
-    first = [
-        f"{where} DROP CONSTRAINT IF EXISTS {quote(name)}"
-        for name in new.checks
-        if new.checks[name] != old.checks.get(name)
-    ]
-    if any(new.checks.get(name) != text for name, text in old.checks.items()):
-        return None
-    last: list[str] = []
-    for column in left:
-        was = kept[column.number]
-        if (was.exact, was.generated, was.other) != (column.exact, column.generated, column.other):
-            return None
-        if was.required and not column.required:
-            return None
-        if column.required and not was.required:
-            first.append(f"{where} ALTER COLUMN {quote(was.name)} DROP NOT NULL")
-        if column.default != was.default:
-            first.append(f"{where} ALTER COLUMN {quote(was.name)} DROP DEFAULT")
-            last += [f"{where} ALTER COLUMN {quote(was.name)} SET DEFAULT {was.default}"] if was.default else []
-    added = [c for c in new.columns if c.number not in kept and not c.inherited]
-    # Inherited columns go with the parent's.
-    first += [f"{where.replace('ONLY ', '')} DROP COLUMN {quote(column.name)}" for column in added]
-    return first, last
 
 
 def plan(learnt: Learnt, archived: Collection[Name]) -> Plan:
@@ -227,7 +153,7 @@ def _staying(
         new = learnt.shape_after.table(old.number)
         if new is None or old.name in archived or old.name in identical:
             continue
-        changes = in_place(old, new)
+        changes = in_place(old, new, learnt.aside(old.number))
         if changes is not None:
             found[old.name] = changes
     return found
@@ -375,29 +301,15 @@ def _tables(learnt: Learnt, dropped: Collection[Name]) -> tuple[TablePlan, ...]:
             columns = tuple(Kept(c.name, None, c.type, same_type=False, generated=c.generated) for c in old.columns)
             found.append(TablePlan("gone", old.name, None, columns, ()))
             continue
-        one = _table(old, forward[old.number], new, "rebuilt" if old.name in dropped else "shrunk")
-        if one.kind == "rebuilt" or one.added:
+        one = changed_table(old, forward[old.number], new, "rebuilt" if old.name in dropped else "shrunk")
+        if one.kind == "shrunk":
+            still = {column.number for column in new.columns if column.required}
+            aside = learnt.aside(old.number) - still
+            one = replace(one, required=tuple(c.name for c in old.columns if c.required and c.number in aside))
+        if one.kind == "rebuilt" or one.added or one.required:
             found.append(one)
     for new in after.values():
         if new.kind == "r" and learnt.shape_before.table(new.number) is None:
-            added = _added(new.columns, forward[new.number])
-            found.append(TablePlan("new", new.name, forward[new.number].name, (), added))
+            made = added_columns(new.columns, forward[new.number])
+            found.append(TablePlan("new", new.name, forward[new.number].name, (), made))
     return tuple(found)
-
-
-def _added(columns: Sequence[Column], forward: Table) -> tuple[Added, ...]:
-    names = {column.number: column.name for column in forward.columns}
-    return tuple(Added(names[column.number], column.name) for column in columns)
-
-
-def _table(old: Table, forward: Table, new: Table, kind: str) -> TablePlan:
-    there = {column.number: column for column in forward.columns}
-    columns: list[Kept] = []
-    for c in old.columns:
-        now = there.get(c.number)
-        same = now is not None and now.exact == c.exact
-        columns.append(Kept(c.name, now.name if now else None, c.type, same_type=same, generated=c.generated))
-    numbers = {column.number for column in old.columns}
-    added = _added([c for c in new.columns if c.number not in numbers], forward)
-    key = old.key if new.key == old.key and all(c.forward is not None for c in columns if c.name in old.key) else ()
-    return TablePlan(kind, old.name, forward.name, tuple(columns), added, key)

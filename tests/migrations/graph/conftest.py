@@ -8,6 +8,8 @@ import pytest
 import pytest_asyncio
 
 from tests.migrations.graph.corpus import SCHEMA, SEED, USERS
+from watchdog.migrations.graph.apply import apply_cypher
+from watchdog.migrations.graph.rollback import rollback_graph
 from watchdog.ports.kinds import Secret
 from watchdog.servers.neo4j import Neo4jServer
 from watchdog.targets.neo4j import Neo4jOptions, Neo4jTarget
@@ -98,11 +100,31 @@ async def users_alone(neo4j_server: Neo4jServer) -> Counter[str]:
 
 
 @pytest.fixture
-async def graph(neo4j_server: Neo4jServer) -> AsyncIterator[Graph]:
+async def any_graph(neo4j_server: Neo4jServer) -> AsyncIterator[Graph]:
+    """With whatever is in it."""
     target = connect(neo4j_server)
-    graph = Graph(target)
     try:
-        await graph.seed()
-        yield graph
+        yield Graph(target)
     finally:
         await target.close()
+
+
+@pytest.fixture
+async def graph(any_graph: Graph) -> Graph:
+    """The graph of the corpus."""
+    await any_graph.seed()
+    return any_graph
+
+
+async def taken_back(graph: Graph, script: str, users_alone: Counter[str], *, idle: bool) -> None:
+    """Applies, has users write, takes back, compares and applies again; an idle script changes nothing."""
+    seeded = await graph.picture()
+    first = await apply_cypher(graph.target, script)
+    assert (await graph.picture() == seeded) == idle
+    await graph.run(*USERS)
+    await rollback_graph(graph.target, first.run)
+    restored = await graph.picture()
+    assert not restored - users_alone
+    assert not users_alone - restored
+    second = await apply_cypher(graph.target, script)
+    assert second.archived >= first.archived

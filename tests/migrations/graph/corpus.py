@@ -109,6 +109,9 @@ MIGRATIONS = {
     "several versions": "CREATE (:Version {n: 1});\n// then\nMATCH (v:Version) SET v.n = 2;\n"
     "MATCH (v:Version {n: 2}) CREATE (v)-[:NEXT]->(:Version {n: 3});",
     "vector property": "MATCH (d:Document) CALL db.create.setNodeVectorProperty(d, 'v', [1.0, 2.0]);",
+}
+
+SCHEMA_MIGRATIONS = {
     "unique constraint": "CREATE CONSTRAINT company_id FOR (c:Company) REQUIRE c.id IS UNIQUE;",
     "drop a constraint": "DROP CONSTRAINT person_id;",
     "indexes": "CREATE INDEX person_name FOR (p:Person) ON (p.name, p.age);\n"

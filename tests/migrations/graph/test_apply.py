@@ -25,7 +25,7 @@ async def test_a_run_says_what_it_was(graph: Graph) -> None:
 
 async def test_only_the_difference_is_archived(graph: Graph) -> None:
     await apply_cypher(graph.target, "MATCH (p:Person) WHERE p.id < 3 SET p.age = 0;")
-    kept = await graph.rows("MATCH (a:WatchdogArchive) RETURN a.`before.age`, a.`before.name` ORDER BY 1")
+    kept = await graph.rows("MATCH (a:WatchdogArchive) RETURN a.`before.age` AS age, a.`before.name` ORDER BY age")
     assert kept == [[21, None], [22, None]]
 
 
@@ -107,10 +107,17 @@ async def test_a_server_that_is_not_there_is_named() -> None:
     await target.close()
 
 
-async def test_a_wrong_password_is_named(graph: Graph) -> None:
-    options = Neo4jOptions(url=graph.target._options.url, user="neo4j", password=Plain("wrong-wrong"))
+async def test_a_wrong_password_is_named(any_graph: Graph) -> None:
+    options = Neo4jOptions(url=any_graph.target._options.url, user="neo4j", password=Plain("wrong-wrong"))
     target = Neo4jTarget("graph", options)
     with pytest.raises(TargetError, match="refuses the login") as refused:
         await apply_cypher(target, RENAME)
     assert "wrong-wrong" not in str(refused.value)
     await target.close()
+
+
+async def test_a_value_that_cannot_be_kept_is_refused(graph: Graph) -> None:
+    await graph.run("CREATE (:Company {id: 9, founded: date('-5000-01-01')})")
+    with pytest.raises(RefusedError, match="a date outside the years"):
+        await apply_cypher(graph.target, RENAME)
+    assert await graph.value("MATCH (c:Company) WHERE c.title IS NOT NULL RETURN count(c)") == 0

@@ -40,7 +40,7 @@ async def test_a_node_that_users_changed_stays(graph: Graph) -> None:
     applied = await apply_cypher(graph.target, PLANS)
     await graph.run("MATCH (p:Price {n: 2}) SET p.amount = 5", "MATCH (:Plan {id: 3})-[n:NEXT]->() SET n.x = 1")
     report = await rollback_graph(graph.target, applied.run)
-    assert await graph.rows("MATCH (p:Price) RETURN p.n ORDER BY 1") == [[2], [3]]
+    assert await graph.rows("MATCH (p:Price) RETURN p.n ORDER BY p.n") == [[2], [3]]
     assert await graph.rows("MATCH (p:Plan)-[:NEXT]->(:Price) RETURN p.id") == [[3]]
     assert report.kept == 4
 
@@ -53,7 +53,9 @@ async def test_users_values_win_property_by_property(graph: Graph) -> None:
         "MATCH (p:Person {id: 1}) SET p.name = 'Ann', p.city = 'Bari'", "MATCH (p:Person {id: 2}) DETACH DELETE p"
     )
     report = await rollback_graph(graph.target, applied.run)
-    rows = await graph.rows("MATCH (p:Person) WHERE p.id <= 3 RETURN p.id, p.name, p.age, p.fresh, p.city ORDER BY 1")
+    rows = await graph.rows(
+        "MATCH (p:Person) WHERE p.id <= 3 RETURN p.id, p.name, p.age, p.fresh, p.city ORDER BY p.id"
+    )
     assert rows == [[1, "Ann", 21, None, "Bari"], [3, "Person 3", 23, None, "Oslo"]]
     assert (report.restored, report.kept, report.gone) == (11, 1, 1)
 
@@ -78,7 +80,7 @@ async def test_a_deleted_node_that_users_made_anew_is_theirs(graph: Graph) -> No
     applied = await apply_cypher(graph.target, "MATCH (p:Person) WHERE p.id < 3 DETACH DELETE p;")
     await graph.run("CREATE (:Person {id: 1, name: 'theirs'})")
     report = await rollback_graph(graph.target, applied.run)
-    assert await graph.rows("MATCH (p:Person) WHERE p.id < 3 RETURN p.id, p.name ORDER BY 1") == [
+    assert await graph.rows("MATCH (p:Person) WHERE p.id < 3 RETURN p.id, p.name ORDER BY p.id") == [
         [1, "theirs"],
         [2, "Person 2"],
     ]

@@ -58,13 +58,7 @@ async def prove_rollback(
         "measured_seconds": seconds(certificate.measured) or 0.0,
         "budget_seconds": seconds(playbook.budget) or 0.0,
     }
-    age = where.clock.now() - certificate.issued_at
-    if age > max_age:
-        said = f"certificate {certificate.id} is {say_span(age)} old and has expired; rehearse again"
-        return Part(NAME, Outcome.FAILED, said, (), numbers)
-    others = [one.name for one in scripts if certificate.scripts and _digest(one) not in certificate.scripts]
-    if others:
-        said = f"certificate {certificate.id} is of other scripts: {', '.join(others)} was not rehearsed as it is now"
+    if said := _outdated(certificate, where.clock.now() - certificate.issued_at, max_age, scripts):
         return Part(NAME, Outcome.FAILED, said, (), numbers)
     vouched = await vouch(Release("test", (), certificate=certificate), settings, where.resources)
     held = vouched.certificate
@@ -82,6 +76,16 @@ async def prove_rollback(
         (),
         numbers,
     )
+
+
+def _outdated(certificate: Certificate, age: Span, max_age: Span, scripts: Sequence[Script]) -> str:
+    """Why it is not for now and these scripts; empty when it is. One that names no scripts is for any."""
+    if age > max_age:
+        return f"certificate {certificate.id} is {say_span(age)} old and has expired; rehearse again"
+    others = [one.name for one in scripts if certificate.scripts and _digest(one) not in certificate.scripts]
+    if others:
+        return f"certificate {certificate.id} is of other scripts: {', '.join(others)} was not rehearsed as it is now"
+    return ""
 
 
 def _digest(script: Script) -> str:

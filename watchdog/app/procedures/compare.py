@@ -69,7 +69,7 @@ def indexes_part(name: str, before: Usage | None, now: Usage, limits: Limits) ->
                 f"{_share(since):.0%} of its scans; before it was {_share(was):.0%}"
             )
     numbers = {"new_indexes": float(len(made)), "unused_new_indexes": float(sum(not used for used in made.values()))}
-    return settled(name, f"{len(made)} new indexes, all in use", wrong=tuple(wrong), numbers=numbers)
+    return settled(name, f"{len(made)} new indexes, none unused", wrong=tuple(wrong), numbers=numbers)
 
 
 def _since(was: Scans, now: Scans) -> Scans:

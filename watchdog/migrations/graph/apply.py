@@ -158,34 +158,36 @@ async def _data(target: Neo4jTarget, work: runs.Work, script: Script, number: in
         server += await _executed(target, work.inside, statement)
     if not script.uncounted and not any(server.values()):
         return 0
-    found = _Archiving(work, number, index)
-    if script.names and not script.uncounted:
-        await found.look(script.names)
-        if is_all(server, found.counted):
-            return len(found.archived)
-    await found.look(None)
-    if not script.uncounted and not is_balanced(server, found.counted):
-        raise RefusedError(("it did more than can be seen, by a trigger or a procedure",))
+    found = _Archiving(work, number, index, server)
+    if script.uncounted or not await found.look(script.names):
+        complete = await found.look(None)
+        if not (complete or script.uncounted or is_balanced(server, found.counted)):
+            raise RefusedError(("it did more than can be seen, by a trigger or a procedure",))
     return len(found.archived)
 
 
 class _Archiving:
     """What was seen of a script so far."""
 
-    def __init__(self, work: runs.Work, number: int, phase: int) -> None:
+    def __init__(self, work: runs.Work, number: int, phase: int, server: Counter[str]) -> None:
         self._work = work
         self._number = number
         self._phase = phase
+        self._server = server
         self.counted: Counter[str] = Counter()
         self.archived: set[str] = set()
 
-    async def look(self, names: frozenset[str] | None) -> None:
-        """Archives what differs in these labels and types, or in the whole graph."""
+    async def look(self, names: frozenset[str] | None) -> bool:
+        """Archives what differs in these labels and types, or in the whole graph; whether that is certainly all."""
         sorts: tuple[Sort, Sort] = ("node", "relationship")
         for sort in sorts:
             async for batch in changes(self._work.outside, self._work.inside, sort, names):
                 new = [change for change in batch if change.element.id not in self.archived]
                 await self._keep(await self._of_others(new))
+            # Procedures are not counted, so what they did is never certain.
+            if names is not None and is_all(self._server, self.counted):
+                return True
+        return names is None and is_all(self._server, self.counted)
 
     async def _keep(self, found: list[Change]) -> None:
         await archive.keep(self._work.inside, self._number, self._phase, found)

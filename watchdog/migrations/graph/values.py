@@ -9,9 +9,11 @@ from typing import Any, Self
 from neo4j.spatial import Point
 from neo4j.time import Date, DateTime, Duration, Time
 
+from watchdog.migrations.session import RefusedError
+
 
 def digest(value: Any) -> str:
-    """The hash of a property's value with its type, 24 characters."""
+    """The hash of a property's value with its type, 24 characters; raises RefusedError for one that Python lacks."""
     return hashlib.blake2b(_text(value).encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
@@ -31,8 +33,10 @@ def _text(value: Any) -> str:
             return f"{type(value).__name__} {value.iso_format()} {value.tzinfo}"
         case Date():
             return f"date {value.iso_format()}"
-        case _:
+        case bool() | int() | str():
             return f"{type(value).__name__} {value}"
+        case _:  # the driver's stand-in for what Python cannot hold
+            raise RefusedError(("a value that cannot be kept: a date outside the years 1 to 9999, or a new type",))
 
 
 @dataclass(frozen=True)

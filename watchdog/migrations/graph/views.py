@@ -32,6 +32,7 @@ _FETCH = {
     "node": f"MATCH (n) WHERE elementId(n) IN $ids {_NODE}",
     "relationship": f"MATCH ()-[r]->() WHERE elementId(r) IN $ids {_RELATIONSHIP}",
 }
+_NAMES = {"node": "CALL db.labels()", "relationship": "CALL db.relationshipTypes()"}
 _MENTIONED = re.compile(r"[:|&!]\s*(?:`((?:[^`]|``)+)`|(\w+))")
 
 
@@ -85,7 +86,10 @@ async def changes(
     Args:
         names: Labels and types to look at; None for the whole graph.
     """
-    query = _scan(sort, names)
+    known = names if names is None else names & await _known(inside, sort)
+    if known is not None and not known:
+        return
+    query = _scan(sort, known)
     then = {element.id: element.hash async for element in _elements(outside, query)}
     suspects = [one.id async for one in _elements(inside, query) if then.pop(one.id, None) != one.hash]
     suspects.extend(then)
@@ -95,6 +99,10 @@ async def changes(
         before, after = await fetch(outside, sort, ids), await fetch(inside, sort, ids)
         both = ((before.get(one), after.get(one)) for one in ids)
         yield [Change(*pair) for pair in both if any(pair) and not _equal(*pair)]
+
+
+async def _known(runner: Runner, sort: Sort) -> set[str]:
+    return {name async for (name,) in await runner.run(_NAMES[sort])}
 
 
 def _equal(before: Element | None, after: Element | None) -> bool:

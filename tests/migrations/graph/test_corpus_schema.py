@@ -1,0 +1,13 @@
+from collections import Counter
+
+import pytest
+
+from tests.migrations.graph.conftest import Graph, taken_back
+from tests.migrations.graph.corpus import SCHEMA_MIGRATIONS
+
+
+@pytest.mark.parametrize("name", SCHEMA_MIGRATIONS)
+async def test_a_schema_migration_is_taken_back_as_if_only_users_had_written(
+    graph: Graph, users_alone: Counter[str], name: str
+) -> None:
+    await taken_back(graph, SCHEMA_MIGRATIONS[name], users_alone, idle=name == "index there already")
