@@ -84,7 +84,10 @@ def apply(
             {"run": done.run, "archives": done.archives, "set_aside_on_rollback": done.quarantines, "moved": done.moved}
         )
         return
-    say(f"run {done.run} is applied; watchdog migration rollback --database … {done.run} takes it back")
+    if options.archive:
+        say(f"run {done.run} is applied; watchdog migration rollback --database … {done.run} takes it back")
+    else:
+        say(f"run {done.run} is applied, nothing was kept: it cannot be taken back")
     for table, count in done.archives.items():
         say(f"  archived {table}: {count:,} rows")
     for what in done.moved:

@@ -41,11 +41,6 @@ class Entry:
     ends: tuple[str, str] | None = None
     end_marks: tuple[Mark | None, Mark | None] = (None, None)
 
-    @property
-    def before(self) -> Mark:
-        """What it was before the script, of what it wrote."""
-        return Element("", self.labels_before, self.values).mark
-
 
 async def keep(inside: neo4j.AsyncTransaction, number: int, phase: int, found: list[Change]) -> None:
     """Writes changes into the archive."""
@@ -68,9 +63,11 @@ def _row(change: Change, ends: Mapping[str, Element]) -> dict[str, Any]:
         "sort": "node" if element.ends is None else "relationship",
         "kind": change.kind,
         "element": element.id,
-        "mark": element.mark.text,
-        "written": list(change.written),
     }
+    if change.after:
+        row["mark"] = element.mark.text
+    if change.kind == "changed":
+        row["written"] = list(change.written)
     if change.before:
         row["labels_before"] = list(change.before.labels)
         row |= {_BEFORE + name: change.before.values.get(name) for name in change.written}
@@ -83,14 +80,17 @@ def _row(change: Change, ends: Mapping[str, Element]) -> dict[str, Any]:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
+    labels = tuple(row.get("labels_before", ()))
+    values = {name.removeprefix(_BEFORE): value for name, value in row.items() if name.startswith(_BEFORE)}
+    mark = _mark(row.get("mark")) or Element("", labels, values).mark
     return Entry(
         row["sort"],
         row["kind"],
         row["element"],
-        Mark.read(row["mark"]),
-        tuple(row.get("labels_before", ())),
-        tuple(row["written"]),
-        {name.removeprefix(_BEFORE): value for name, value in row.items() if name.startswith(_BEFORE)},
+        mark,
+        labels,
+        tuple(row.get("written", mark.values)),
+        values,
         (row["start"], row["end"]) if "start" in row else None,
         (_mark(row.get("start_mark")), _mark(row.get("end_mark"))),
     )

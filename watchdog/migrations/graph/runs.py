@@ -160,8 +160,10 @@ async def retried(work: Callable[[], Awaitable[T]]) -> T:
     for _ in range(_TRIES - 1):
         try:
             return await work()
-        except exceptions.TransientError:
-            continue
+        except exceptions.TransientError as error:
+            # Of those, a lack of memory would come again.
+            if not (error.code or "").startswith("Neo.TransientError.Transaction."):
+                raise
     return await work()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from base64 import b85encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -13,8 +14,8 @@ from watchdog.migrations.session import RefusedError
 
 
 def digest(value: Any) -> str:
-    """The hash of a property's value with its type, 24 characters; raises RefusedError for one that Python lacks."""
-    return hashlib.blake2b(_text(value).encode(errors="surrogatepass"), digest_size=12).hexdigest()
+    """The hash of a property's value with its type, 10 characters; raises RefusedError for one that Python lacks."""
+    return b85encode(hashlib.blake2b(_text(value).encode(errors="surrogatepass"), digest_size=8).digest()).decode()
 
 
 def _text(value: Any) -> str:
