@@ -1,5 +1,6 @@
 """Applies one migration so that it can be taken back: learnt on a clone, archived, checked, in one transaction."""
 
+import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, replace
@@ -26,9 +27,11 @@ from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, archive_before, image, qualified
 from watchdog.migrations.indexes import build
 from watchdog.migrations.manifest import Manifest, begin, finished, record
+from watchdog.migrations.online import catch_up, end_log, forget, large, log_from_now, prepare
 from watchdog.migrations.options import Options
 from watchdog.migrations.refusals import refusals, written
-from watchdog.migrations.runs import prepare, register, seal
+from watchdog.migrations.runs import prepare as prepare_schema
+from watchdog.migrations.runs import register, seal
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
 from watchdog.migrations.toc import Entry, differences
@@ -37,6 +40,8 @@ from watchdog.ports.errors import WatchdogError
 
 _DEFAULTS = Options()
 _TRIES = 5
+_LOCK_TRIES = 10
+_LOCK_PAUSE_S = 0.5
 # What a clone holds: rows a table, and whether foreign keys hold. The first one on which the script runs is taken.
 _LEVELS = ((0, True), (1_000, True), (1_000, False))
 
@@ -107,7 +112,7 @@ async def apply(
     if reasons := refusals(plain):
         raise RefusedError(reasons)
     async with connected(url, options.role) as production:
-        await prepare(production)
+        await prepare_schema(production)
         if not options.archive:
             return await _without_archive(production, script, options)
         entries = await dump(url, options.role)
@@ -158,22 +163,42 @@ async def _put_off(job: _Job) -> _Job:
 async def _on_clone(job: _Job) -> Applied:
     archived = frozenset[Name]()
     level = 0
-    for _ in range(_TRIES):
+    waited = 0
+    for _ in range(_TRIES + _LOCK_TRIES):
         learnt, undo, level = await _study(job, archived, level)
         prediction = await predict(job.production, undo.tables)
         if too_much := check(prediction, job.options.budget_bytes):
             raise RefusedError((too_much,))
+        undo = await large(job.production, undo, learnt.shape_before, job.options.online_rows)
         try:
-            return await _try(job, learnt, undo, prediction.rollback_seconds)
+            return await _prepared(job, learnt, undo, prediction.rollback_seconds)
         except _SurpriseError as surprise:
             archived |= surprise.tables
         except _OtherSchemaError as other:
             if level == len(_LEVELS) - 1:
                 raise RefusedError((str(other),)) from None
             level += 1
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            waited += 1
+            if waited == _LOCK_TRIES:
+                raise WatchdogError(f"Somebody holds a lock, and nothing was changed: {error.diag}") from error
+            await asyncio.sleep(_LOCK_PAUSE_S)
         except psycopg.Error as error:
             raise WatchdogError(f"The script failed, and nothing was changed: {str(error).strip()}") from error
     raise RefusedError((f"it writes other tables each time: {', '.join(map('.'.join, sorted(archived)))}",))
+
+
+async def _prepared(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -> Applied:
+    """One try, large tables first; what was prepared for nothing is taken away again."""
+    production = job.production
+    if not any(table.online for table in undo.tables):
+        return await _try(job, learnt, undo, rollback_seconds)
+    run = await prepare(production, job.source, job.options, undo, rollback_seconds)
+    try:
+        return await _try(job, learnt, undo, rollback_seconds, run)
+    except BaseException:
+        await asyncio.shield(forget(production, run))
+        raise
 
 
 async def _study(job: _Job, archived: frozenset[Name], level: int) -> tuple[Learnt, Plan, int]:
@@ -237,7 +262,7 @@ def _named(shape: Shape, script: str) -> frozenset[Name]:
     return frozenset(found | reached)
 
 
-async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -> Applied:
+async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float, run: int | None = None) -> Applied:
     production = job.production
     async with production.transaction():
         await plain_text(production)
@@ -246,7 +271,8 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -
             raise RefusedError(("the schema changed while the script was tried on a copy; try again",))
         lines = await catalog(production)
         outside = await _outside(production)
-        run = await begin(production, job.source, job.options, rollback_seconds)
+        if run is None:
+            run = await begin(production, job.source, job.options, rollback_seconds)
         positions = await sequence_positions(production)
         archives = await _archive(production, run, undo)
         await plain_text(production, on=False)
@@ -262,10 +288,13 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -
             raise _OtherSchemaError("on the real rows it makes another schema than on a copy")
         await _surprises(production, before, forward, undo)
         for index, table in enumerate(undo.tables):
-            if table.kind in {"rebuilt", "new"}:
+            if table.kind in {"rebuilt", "new"} and not table.online:
                 cursor = await production.execute(archive_after(run, index, table).encode())
                 name = qualified(table.forward or table.name)
                 await register(production, run, image(run, index, "after"), name, cursor.rowcount)
+        if any(table.online for table in undo.tables):
+            await end_log(production, run, undo)
+            await log_from_now(production, run, undo)
         after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
         now = await sequence_positions(production)
         manifest = Manifest(undo, lines, after, positions, now, job.down, job.options.role, job.drops)
@@ -283,6 +312,9 @@ async def _archive(production: Connection, run: int, undo: Plan) -> dict[str, in
             continue
         # Nobody writes between the image before and the script.
         await production.execute(f"LOCK TABLE ONLY {qualified(table.name)} IN SHARE ROW EXCLUSIVE MODE".encode())
+        if table.online:
+            kept[".".join(table.name)] = await catch_up(production, run, index, table)
+            continue
         cursor = await production.execute(archive_before(run, index, table).encode())
         await register(production, run, image(run, index, "before"), qualified(table.name), cursor.rowcount)
         kept[".".join(table.name)] = cursor.rowcount

@@ -2,7 +2,8 @@
 -- Left out: system schemas, our own, temporary objects, and what belongs to an extension.
 WITH ours AS (
     SELECT oid, nspname FROM pg_namespace
-     WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'watchdog') AND nspname !~ '^pg_(temp|toast_temp)_'
+     WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'watchdog')
+       AND nspname !~ '^(pg_(temp|toast_temp)_|watchdog_run_)'
 ), of_extension AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ), relations AS (
@@ -42,7 +43,8 @@ SELECT line FROM (
     SELECT format('view %I.%I %s', nspname, relname, pg_get_viewdef(oid)) FROM relations WHERE relkind IN ('v', 'm')
     UNION ALL
     SELECT format('trigger %s enabled %s', pg_get_triggerdef(t.oid), t.tgenabled)
-      FROM pg_trigger t JOIN relations r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
+      FROM pg_trigger t JOIN relations r ON r.oid = t.tgrelid
+     WHERE NOT t.tgisinternal AND t.tgname !~ '^watchdog_log'
     UNION ALL
     SELECT format('policy %I.%I %I %s %s using %s check %s', r.nspname, r.relname, p.polname, p.polcmd, p.polpermissive,
                   pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, LiteralString, cast
@@ -170,10 +170,8 @@ async def learn(made: Clone, script: str, *, foreign_keys: bool = True) -> Learn
     Raises:
         CloneError: The script fails there.
     """
-    contents = await dump(made.url)
-    async with await psycopg.AsyncConnection.connect(made.url) as work:
-        shape = await look(work)
-        await work.commit()
+
+    async def run(work: Connection) -> None:
         if not foreign_keys:
             await work.execute("SET session_replication_role = replica")
         await as_user(work, made.user)
@@ -185,6 +183,21 @@ async def learn(made: Clone, script: str, *, foreign_keys: bool = True) -> Learn
             await work.commit()
         except psycopg.Error as error:
             raise ScriptFailsError(error) from error
+
+    return await observe(made, run)
+
+
+async def observe(made: Clone, run: Callable[[Connection], Awaitable[None]]) -> Learnt:
+    """Lets something change the clone and names everything back; answers with what was done.
+
+    Args:
+        run: Gets a connection to the clone, outside a transaction, and leaves it so.
+    """
+    contents = await dump(made.url)
+    async with await psycopg.AsyncConnection.connect(made.url) as work:
+        shape = await look(work)
+        await work.commit()
+        await run(work)
         forward = await look(work)
         renames = renames_back(shape, forward)
         for statement in renames:

@@ -30,19 +30,22 @@ def archive_after(run: int, index: int, table: TablePlan) -> str:
     return _keep(image(run, index, "after"), _forward_columns(table), table.forward)
 
 
-def archive_live(run: int, index: int, table: TablePlan) -> str:
+def archive_live(run: int, index: int, table: TablePlan, joined: str = "") -> str:
     """Keeps a table as it is when the rollback begins, after everything was named back.
 
     Of a table that changes in place only the rows in whose added columns somebody has written.
+
+    Args:
+        joined: What the table `t` is joined with, so that only some rows are kept.
     """
     kept = [
-        f"{quote(column.name) if column.forward is not None else 'NULL'}::text AS c{n}"
+        f"{f't.{quote(column.name)}' if column.forward is not None else 'NULL'}::text AS c{n}"
         for n, column in enumerate(table.columns)
     ]
-    added = [f"{quote(column.live)}::text AS x{n}" for n, column in enumerate(table.added)]
-    written = " OR ".join(f"{quote(c.live)} IS DISTINCT FROM ({c.default or 'NULL'})" for c in table.added)
+    added = [f"t.{quote(column.live)}::text AS x{n}" for n, column in enumerate(table.added)]
+    written = " OR ".join(f"t.{quote(c.live)} IS DISTINCT FROM ({c.default or 'NULL'})" for c in table.added)
     where = f" WHERE {written}" if table.kind == "shrunk" else ""
-    return _keep(image(run, index, "live"), [*kept, *added], table.name) + where
+    return _keep(image(run, index, "live"), [*kept, *added], table.name) + f" t {joined}{where}"
 
 
 def _forward_columns(table: TablePlan) -> list[str]:
@@ -81,15 +84,19 @@ def _whole(table: TablePlan, alias: str) -> str:
     return f"ROW({', '.join([*kept, *(f'{alias}.x{n}' for n in range(len(table.added)))])})::text"
 
 
-def merge(run: int, index: int, table: TablePlan, *, by_key: bool) -> str:
+def merge(run: int, index: int, table: TablePlan, *, by_key: bool, only: str = "") -> str:
     """Makes the result: what the rebuilt table will hold, with the origin of each row.
+
+    Args:
+        only: Which rows `s` of before take part, as a condition; the other images hold no others.
 
     `earlier`: as before the script. `changed`: an earlier row that users changed since; their values win.
     `later`: inserted since. Left out: what users deleted, and what the script inserted and nobody touched.
     """
     key = _key(table, by_key=by_key)
     sources = ", ".join(
-        f"{alias} AS (SELECT s.*, {key} AS k FROM {image(run, index, which)} s)"
+        f"{alias} AS (SELECT s.*, {key} AS k FROM {image(run, index, which)} s"
+        f"{f' WHERE {only}' if only and which == 'before' else ''})"
         for alias, which in (("b", "before"), ("a", "after"), ("l", "live"))
     )
     touched = f"{_whole(table, 'a')} IS DISTINCT FROM {_whole(table, 'l')}"
@@ -121,8 +128,13 @@ def counts(run: int, index: int) -> str:
     return f"SELECT origin, count(*) FROM {image(run, index, 'result')} GROUP BY 1"
 
 
-def refill(run: int, index: int, table: TablePlan, source: str = "result", where: str = "") -> str:
-    """Puts rows of an image into the table; those of `later` origin take defaults for columns that were dropped."""
+def refill(run: int, index: int, table: TablePlan, source: str = "result", where: str = "", *, into: str = "") -> str:
+    """Puts rows of an image into the table; those of `later` origin take defaults for columns that were dropped.
+
+    Args:
+        into: The table that is filled, as SQL, when it is another.
+    """
+    name = into or qualified(table.name)
     later = where == "later"
     used = [
         (n, column)
@@ -131,10 +143,10 @@ def refill(run: int, index: int, table: TablePlan, source: str = "result", where
     ]
     rows = f"{image(run, index, source)} s" + (f" WHERE s.origin = {literal(where)}" if where else "")
     if not used:
-        return f"INSERT INTO {qualified(table.name)} SELECT FROM {rows}"
+        return f"INSERT INTO {name} SELECT FROM {rows}"
     names = ", ".join(quote(column.name) for _, column in used)
     values = ", ".join(f"s.c{n}::{column.type}" for n, column in used)
-    return f"INSERT INTO {qualified(table.name)} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {rows}"
+    return f"INSERT INTO {name} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {rows}"
 
 
 def refill_one_by_one(run: int, index: int, table: TablePlan, origin: str) -> str:
@@ -191,4 +203,18 @@ def not_restored(run: int, index: int, table: TablePlan) -> str:
         f" (SELECT ROW({kept})::text AS r, count(*) AS c FROM {source} s{where} GROUP BY 1) w"
         f" LEFT JOIN (SELECT ROW({live})::text AS r, count(*) AS c FROM ONLY {qualified(table.name)} GROUP BY 1) h"
         " ON h.r = w.r"
+    )
+
+
+def not_restored_by_key(run: int, index: int, table: TablePlan) -> str:
+    """As `not_restored`, of the rows of the result only, each looked for by its key."""
+    used = [(n, c) for n, c in enumerate(table.columns) if not c.generated]
+    same = " AND ".join(
+        f"t.{quote(c.name)} = s.c{n}::{c.type}" for n, c in enumerate(table.columns) if c.name in table.key
+    )
+    live = ", ".join(f"t.{quote(c.name)}::text" for _, c in used)
+    kept = ", ".join(f"s.c{n}" for n, _ in used)
+    return (
+        f"SELECT count(*) FROM {image(run, index, 'result')} s WHERE origin = 'earlier' AND NOT EXISTS"
+        f" (SELECT FROM ONLY {qualified(table.name)} t WHERE {same} AND ROW({live})::text = ROW({kept})::text)"
     )

@@ -36,18 +36,29 @@ class Manifest:
     deferred: tuple[str, ...] = ()
 
 
-async def begin(connection: Connection, script: str, options: Options, rollback_seconds: float | None = None) -> int:
-    """Enters a run as `applying`; answers with its number.
+_NOTHING = Manifest(Plan((), (), (), (), (), (), (), ()), (), "", {}, {})
+
+
+async def begin(
+    connection: Connection,
+    script: str,
+    options: Options,
+    rollback_seconds: float | None = None,
+    *,
+    state: str = "applying",
+) -> int:
+    """Enters a run; answers with its number.
 
     Args:
+        state: `applying`, or `preparing` while only archives are written.
         rollback_seconds: The predicted length of its rollback.
     """
     digest = hashlib.sha256(script.encode()).hexdigest()
     row = await (
         await connection.execute(
             "INSERT INTO watchdog.migration_runs (state, script, script_hash, manifest)"
-            " VALUES ('applying', %s, %s, '{}') RETURNING id",
-            (script, digest),
+            " VALUES (%s, %s, %s, '{}') RETURNING id",
+            (state, script, digest),
         )
     ).fetchone()
     assert row is not None  # noqa: S101 - RETURNING answers
@@ -89,4 +100,6 @@ async def read(connection: Connection, run: int) -> tuple[str, Manifest]:
     state, manifest, reversible = row
     if reason := not_reversible(run, state, reversible=reversible):
         raise WatchdogError(reason)
+    if state == "preparing":
+        return state, _NOTHING
     return state, cattrs.structure(manifest, Manifest)

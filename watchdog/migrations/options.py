@@ -23,6 +23,7 @@ class Options:
         archive: False for lawful deletion: nothing is kept, and the run cannot be taken back.
         reason: Why nothing is kept.
         role: Whose rights it runs with, as `SET ROLE` says; empty for the user's own.
+        online_rows: From how many rows on a table is archived while users go on writing.
         defer: Moves aside what the script drops, and drops it at `settle`.
 
     Raises:
@@ -37,6 +38,7 @@ class Options:
     reason: str = ""
     role: str = ""
     defer: bool = False
+    online_rows: int = 50_000
 
     def __post_init__(self) -> None:
         """Refuses what contradicts itself."""

@@ -79,16 +79,16 @@ async def rehearse(
     """
     async with scratch.database.act(statement_timeout=LONG) as connection:
         here, before = await surroundings(connection), await _state(connection, scratch.graphs)
-        broken_before = await _try_writes(connection, writes)
+        broken_before = await try_writes(connection, writes)
     await up()
     async with scratch.database.act(statement_timeout=LONG) as connection:
-        broken_after = await _try_writes(connection, writes, keep=True)
+        broken_after = await try_writes(connection, writes, keep=True)
     began = clock.now()
     await down()
     measured = clock.now() - began
     async with scratch.database.act(statement_timeout=LONG) as connection:
         lost = _findings(before, await _state(connection, scratch.graphs, before.rows), scratch.graphs)
-    old_code, why = _compatibility(broken_before, broken_after, len(writes))
+    old_code, why = compatibility(broken_before, broken_after, len(writes))
     digest = hashlib.sha256(json.dumps([rollback_hash, here.schema_hash, began]).encode()).hexdigest()
     return Certificate(
         id=f"cert-{digest[:12]}",
@@ -123,7 +123,7 @@ def _proven(before: State, graphs: Sequence[GraphCopy], measured: Span) -> tuple
     return (f"schema and all {kept:,} earlier rows were as before after {say_span(measured)}", *seen)
 
 
-async def _try_writes(connection: Connection, writes: Sequence[RecordedWrite], *, keep: bool = False) -> dict[str, str]:
+async def try_writes(connection: Connection, writes: Sequence[RecordedWrite], *, keep: bool = False) -> dict[str, str]:
     """Runs each write by itself; answers with the SQLSTATE of those that fail."""
     broken: dict[str, str] = {}
     for write in writes:
@@ -135,7 +135,14 @@ async def _try_writes(connection: Connection, writes: Sequence[RecordedWrite], *
     return broken
 
 
-def _compatibility(before: dict[str, str], after: dict[str, str], count: int) -> tuple[Compatibility, str]:
+def compatibility(before: dict[str, str], after: dict[str, str], count: int) -> tuple[Compatibility, str]:
+    """Whether the old version's writes work on the new schema, and why that is known.
+
+    Args:
+        before: The SQLSTATE of each write that fails on the old schema.
+        after: The same on the new one.
+        count: How many writes were tried.
+    """
     if not count:
         return Compatibility.UNKNOWN, "no write of the old version was recorded"
     if before:

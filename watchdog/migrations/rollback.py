@@ -1,5 +1,6 @@
 """Takes an applied migration back from its manifest alone, in one transaction that is checked before it commits."""
 
+import asyncio
 import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -9,6 +10,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from watchdog.migrations.catalog import catalog
+from watchdog.migrations.changelog import stop
 from watchdog.migrations.images import (
     archive_live,
     counts,
@@ -16,6 +18,7 @@ from watchdog.migrations.images import (
     key_is_unique,
     merge,
     not_restored,
+    not_restored_by_key,
     qualified,
     quarantine_new,
     refill,
@@ -23,12 +26,16 @@ from watchdog.migrations.images import (
 )
 from watchdog.migrations.indexes import take_indexes_back
 from watchdog.migrations.manifest import Manifest, read
+from watchdog.migrations.merge_large import put_in, read_written
+from watchdog.migrations.online import forget
 from watchdog.migrations.orphans import set_aside, settle_orphans
 from watchdog.migrations.renames import quote
-from watchdog.migrations.runs import close
+from watchdog.migrations.runs import close, damaged
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
+from watchdog.migrations.shadow import build, built, drop, swaps
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.table_plans import TablePlan
+from watchdog.migrations.undo import Plan
 from watchdog.ports.errors import WatchdogError
 
 
@@ -61,12 +68,30 @@ async def rollback(url: str, run: int) -> Report:
         RefusedError: It would not restore schema and rows; nothing was changed.
         WatchdogError: There is no such run, or it failed; nothing was changed.
     """
+    plan: Plan | None = None
     async with connected(url) as production:
         try:
+            async with production.transaction():
+                state, manifest = await read(production, run)
+            if state == "preparing":
+                await _abandon(production, run)
+                return Report(run)
+            plan = manifest.plan
+            await build(url, run, manifest)
             async with production.transaction():
                 return await take_back(production, run)
         except psycopg.Error as error:
             raise WatchdogError(f"Run {run} was not rolled back, nothing was changed: {str(error).strip()}") from error
+        finally:
+            if plan is not None:
+                await asyncio.shield(drop(production, run, plan))
+
+
+async def _abandon(production: Connection, run: int) -> None:
+    """Takes away what a run left that never came to its script."""
+    async with production.transaction():
+        await _nobody_builds(production, run)
+    await forget(production, run)
 
 
 async def take_back(production: Connection, run: int) -> Report:
@@ -82,19 +107,25 @@ async def take_back(production: Connection, run: int) -> Report:
     if manifest.role:
         await production.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(manifest.role)))
     report = Report(run)
-    await _undo(production, state, manifest, report)
+    if state == "preparing":
+        raise WatchdogError(f"Run {run} was never applied; `watchdog migration rollback` takes its archives away.")
+    if state == "applying":
+        await _nobody_builds(production, run)
+        await take_indexes_back(production, manifest)
+    elif wrong := await damaged(production, run):
+        raise RefusedError(wrong)
+    else:
+        await _undo(production, manifest, report)
     await _finish(production, run, report)
     await production.execute("SET LOCAL ROLE NONE")
     return report
 
 
-async def _undo(production: Connection, state: str, manifest: Manifest, report: Report) -> None:
+async def _undo(production: Connection, manifest: Manifest, report: Report) -> None:
     run = report.run
-    if state == "applying":
-        await _nobody_builds(production, run)
-        await take_indexes_back(production, manifest)
-        return
     plan = manifest.plan
+    beside = await built(production, run, plan)
+    instead = {old: new for index in beside for old, new in swaps(plan, run, index).items()}
     positions = await sequence_positions(production)
     await _same_schema(production, manifest)
     await production.execute("SELECT set_config('check_function_bodies', 'off', true)")
@@ -105,13 +136,15 @@ async def _undo(production: Connection, state: str, manifest: Manifest, report: 
             await production.execute(f"LOCK TABLE ONLY {qualified(table.name)} IN ACCESS EXCLUSIVE MODE".encode())
     for index, table in enumerate(plan.tables):
         await _read_live(production, run, index, table, report)
-    for statement in (*plan.drops, *plan.makes):
+    for statement in (*plan.drops, *(instead.get(text, text) for text in plan.makes)):
         await production.execute(statement.encode())
+    await drop(production, run, plan)
     await _positions(production, manifest, positions)
     for index, table in enumerate(plan.tables):
-        await _earlier(production, run, index, table, report)
-    for statement in plan.constrains:
-        await production.execute(statement.encode())
+        await _earlier(production, run, index, table, report, beside=index in beside)
+    for statement in (instead.get(text, text) for text in plan.constrains):
+        if statement:
+            await production.execute(statement.encode())
     for index, table in enumerate(plan.tables):
         if table.kind == "rebuilt":
             await _since(production, run, index, table)
@@ -153,6 +186,10 @@ async def _read_live(production: Connection, run: int, index: int, table: TableP
         await set_aside(production, run, qualified(table.name), empty, reason)
     if table.kind == "shrunk" and not table.added:
         return
+    if table.online:
+        await read_written(production, run, index, table)
+        report.kept_columns += [image(run, index, "live")] if table.added else []
+        return
     cursor = await production.execute(archive_live(run, index, table).encode())
     await close(production, image(run, index, "live"))
     if table.kind == "rebuilt":
@@ -170,8 +207,13 @@ async def _read_live(production: Connection, run: int, index: int, table: TableP
         report.kept_columns.append(image(run, index, "live"))
 
 
-async def _earlier(production: Connection, run: int, index: int, table: TablePlan, report: Report) -> None:
-    if table.kind == "gone":
+async def _earlier(
+    production: Connection, run: int, index: int, table: TablePlan, report: Report, *, beside: bool
+) -> None:
+    if table.online:
+        for what, count in (await put_in(production, run, index, table, beside=beside)).items():
+            setattr(report, what, getattr(report, what) + count)
+    elif table.kind == "gone":
         cursor = await production.execute(refill(run, index, table, "before").encode())
         report.earlier += cursor.rowcount
     elif table.kind == "rebuilt":
@@ -212,16 +254,24 @@ async def _verify(production: Connection, run: int, manifest: Manifest, orphans:
         changed = sorted(set(lines) ^ set(manifest.catalog))
         raise RefusedError(tuple(f"the schema would not be as before: {line}" for line in changed[:3]))
     for index, table in enumerate(manifest.plan.tables):
-        if table.kind in {"gone", "rebuilt"}:
-            row = await (await production.execute(not_restored(run, index, table).encode())).fetchone()
-            if row and row[0] > orphans[qualified(table.name)]:
-                raise RefusedError((f"{row[0]} earlier rows of {qualified(table.name)} would not be as before",))
+        if table.online and table.kind == "rebuilt":
+            query = not_restored_by_key(run, index, table)
+        elif table.kind in {"gone", "rebuilt"} and not table.online:
+            query = not_restored(run, index, table)
+        else:
+            continue
+        row = await (await production.execute(query.encode())).fetchone()
+        if row and row[0] > orphans[qualified(table.name)]:
+            raise RefusedError((f"{row[0]} earlier rows of {qualified(table.name)} would not be as before",))
 
 
 async def _tidy(production: Connection, run: int, manifest: Manifest, report: Report) -> None:
     """Drops what only the merge needed; the archives stay until the run is settled."""
+    await stop(production, run)
     for index, table in enumerate(manifest.plan.tables):
         needed = {"rebuilt": ("live", "result"), "new": ("live",)}.get(table.kind, ())
+        if table.online and table.kind == "rebuilt":
+            needed = (*needed, "after", "log")
         for name in (image(run, index, which) for which in needed):
             if name not in report.kept_columns:
                 await production.execute(f"DROP TABLE {name}".encode())

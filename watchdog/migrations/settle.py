@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from watchdog.migrations.changelog import stop
 from watchdog.migrations.runs import EXPIRED, has_runs, images_of, named, prepare
 from watchdog.migrations.session import connected
 from watchdog.migrations.shape import Connection
@@ -89,6 +90,7 @@ async def _settle(connection: Connection, run: int, *, quarantine: bool) -> Sett
             state = await _state(connection, run)
             if state == "applied":
                 await _drop_what_was_put_off(connection, run)
+            await stop(connection, run)  # first of all: what users write must not run into a log that is gone
             freed = await images_of(connection, run)
             for name in freed:
                 await connection.execute(f"DROP TABLE {name}".encode())
@@ -152,6 +154,6 @@ async def _state(connection: Connection, run: int) -> str:
         ).fetchone()
     if row is None:
         raise WatchdogError(f"There is no run {run} in this database; see `watchdog migration status`.")
-    if row[0] == "applying":
+    if row[0] in {"preparing", "applying"}:
         raise WatchdogError(f"Run {run} is still being applied; roll it back, or wait for it, and settle it then.")
     return str(row[0])

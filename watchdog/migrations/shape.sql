@@ -37,7 +37,8 @@ SELECT 'constraint', k.oid::bigint, k.conrelid::bigint, k.contype::text, '', k.c
  WHERE k.contype NOT IN ('p', 'u', 'x', 't')
 UNION ALL
 SELECT 'trigger', t.oid::bigint, t.tgrelid::bigint, '', '', t.tgname, CASE WHEN t.tgparentid <> 0 THEN 'i' ELSE '' END
-  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN ours n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN ours n ON n.oid = c.relnamespace
+ WHERE NOT t.tgisinternal AND t.tgname !~ '^watchdog_log'
 UNION ALL
 SELECT 'policy', p.oid::bigint, p.polrelid::bigint, '', '', p.polname, ''
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN ours n ON n.oid = c.relnamespace

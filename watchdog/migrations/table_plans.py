@@ -50,6 +50,7 @@ class TablePlan:
         forward: What it is called just after the script; None when it is gone.
         key: Columns of the primary key when they were there before and after.
         required: Columns that were moved aside and must not be NULL when they come back; a row without is a later one.
+        online: It is large: archived while users go on, and what they write since is logged.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class TablePlan:
     added: tuple[Added, ...]
     key: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    online: bool = False
 
 
 def in_place(old: Table, new: Table, aside: Collection[int] = ()) -> tuple[list[str], list[str]] | None:

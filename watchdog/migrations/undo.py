@@ -299,7 +299,7 @@ def _tables(learnt: Learnt, dropped: Collection[Name]) -> tuple[TablePlan, ...]:
         new = after.pop(old.number, None)
         if new is None:
             columns = tuple(Kept(c.name, None, c.type, same_type=False, generated=c.generated) for c in old.columns)
-            found.append(TablePlan("gone", old.name, None, columns, ()))
+            found.append(TablePlan("gone", old.name, None, columns, (), old.key))
             continue
         one = changed_table(old, forward[old.number], new, "rebuilt" if old.name in dropped else "shrunk")
         if one.kind == "shrunk":

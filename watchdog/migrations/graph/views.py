@@ -86,7 +86,7 @@ async def changes(
     Args:
         names: Labels and types to look at; None for the whole graph.
     """
-    known = names if names is None else names & await _known(inside, sort)
+    known = names if names is None else names & (await _known(inside, sort) | await _known(outside, sort))
     if known is not None and not known:
         return
     query = _scan(sort, known)

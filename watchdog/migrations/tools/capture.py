@@ -1,0 +1,163 @@
+# ruff: noqa: S608 - SQL made of names is what this is for; each is quoted by `quote`, or ours with a number in it
+"""Triggers that write down, row by row, what a tool and what others write while the tool works."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+import psycopg
+
+from watchdog.migrations.images import qualified
+from watchdog.migrations.renames import literal
+from watchdog.migrations.runs import close
+from watchdog.migrations.shape import Connection, Name, Shape
+from watchdog.migrations.toc import Entry
+from watchdog.migrations.tools.address import MARK
+from watchdog.ports.errors import WatchdogError
+
+_TRIES: Final = 10
+_PAUSE: Final = 0.3
+"""Seconds between two tries to get a lock."""
+_LOCK_TIMEOUT: Final = "1s"
+"""How long writers may queue behind us for one table."""
+_OURS: Final = "watchdog_tool_"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One line of the log; `shape` tells the columns of `old` and `new`, each a row as PostgreSQL writes it."""
+
+    tool: bool
+    op: str
+    shape: tuple[str, ...]
+    old: str | None
+    new: str | None
+
+
+def trigger(run: int) -> str:
+    """The name of the triggers of a run."""
+    return f"{_OURS}{run}"
+
+
+def log(run: int) -> str:
+    """The log of a run, as SQL."""
+    return f"watchdog.tool_{run}_log"
+
+
+async def install(connection: Connection, run: int, whole: Collection[Name], spied: Iterable[Name]) -> None:
+    """Makes the log and its triggers, table by table in transactions of their own.
+
+    Args:
+        whole: Tables of which every write is written down.
+        spied: Tables of which only the tool's are.
+
+    Raises:
+        WatchdogError: Somebody holds a table for too long; `uninstall` takes away what is there.
+    """
+    text = resources.files("watchdog.migrations.tools").joinpath("capture.sql").read_text(encoding="utf-8")
+    async with connection.transaction():
+        await connection.execute(text.replace("{run}", str(run)).encode())
+        await connection.execute(f"REVOKE ALL ON FUNCTION watchdog.tool_{run}_capture() FROM PUBLIC".encode())
+        await close(connection, log(run))
+    for table in whole:
+        await _watch(connection, run, table, "")
+    for table in spied:
+        mark = f"WHEN (coalesce(current_setting({literal(MARK)}, true), '') = {literal(str(run))}) "
+        await _watch(connection, run, table, mark)
+
+
+async def _watch(connection: Connection, run: int, table: Name, when: str) -> None:
+    name, where = trigger(run), qualified(table)
+    calls = f"{when}EXECUTE FUNCTION watchdog.tool_{run}_capture()"
+    statements = (
+        f"CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {where} FOR EACH ROW {calls}",
+        f"CREATE TRIGGER {name}_truncate AFTER TRUNCATE ON {where} FOR EACH STATEMENT {calls}",
+        # Also where a session replays changes of another server.
+        f"ALTER TABLE ONLY {where} ENABLE ALWAYS TRIGGER {name}, ENABLE ALWAYS TRIGGER {name}_truncate",
+    )
+    await patiently(connection, statements, f"{where} cannot be watched")
+
+
+async def patiently(connection: Connection, statements: Iterable[str], what: str) -> None:
+    """Carries statements out together, trying again while somebody holds a lock; raises WatchdogError."""
+    wanted = tuple(statements)
+    problem = ""
+    for _ in range(_TRIES):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'".encode())
+                for statement in wanted:
+                    await connection.execute(statement.encode())
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            problem = str(error).strip()
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+    raise WatchdogError(f"{what}: {problem}; find who holds it in pg_stat_activity, and try again.")
+
+
+async def forget(connection: Connection, run: int) -> None:
+    """Empties the log of what the transaction's snapshot already sees in the tables."""
+    await connection.execute(f"DELETE FROM {log(run)}".encode())
+
+
+async def uninstall(connection: Connection, run: int) -> None:
+    """Takes the triggers away; `drop_log` takes the rest. Raises WatchdogError when somebody holds a table."""
+    rows = await (
+        await connection.execute(
+            "SELECT format('DROP TRIGGER IF EXISTS %%I ON %%s', tgname, tgrelid::regclass) FROM pg_trigger"
+            " WHERE NOT tgisinternal AND tgparentid = 0 AND tgname IN (%s, %s)",
+            (trigger(run), f"{trigger(run)}_truncate"),
+        )
+    ).fetchall()
+    for (statement,) in rows:
+        await patiently(connection, (statement,), "The triggers that watched the tool cannot be taken away")
+
+
+async def drop_log(connection: Connection, run: int) -> None:
+    """Takes away the log, when no trigger writes it any more."""
+    await connection.execute(f"DROP FUNCTION IF EXISTS watchdog.tool_{run}_capture()".encode())
+    await connection.execute(f"DROP TABLE IF EXISTS {log(run)}".encode())
+
+
+async def abandon(connection: Connection, run: int) -> None:
+    """Takes everything away as far as that is possible, when something else went wrong already."""
+    with suppress(WatchdogError, psycopg.Error):
+        await uninstall(connection, run)
+        await drop_log(connection, run)
+
+
+async def written(connection: Connection, run: int, *, tool: bool) -> frozenset[int]:
+    """Tables, by number, that the tool wrote, or that others did."""
+    rows = await (
+        await connection.execute(f"SELECT DISTINCT relid::bigint FROM {log(run)} WHERE tool = %s".encode(), (tool,))
+    ).fetchall()
+    return frozenset(number for (number,) in rows)
+
+
+async def transactions(connection: Connection, run: int) -> tuple[str, ...]:
+    """The transactions of the tool that wrote something."""
+    rows = await (await connection.execute(f"SELECT DISTINCT xid FROM {log(run)} WHERE tool".encode())).fetchall()
+    return tuple(xid for (xid,) in rows)
+
+
+async def events(connection: Connection, run: int, table: int) -> AsyncIterator[Logged]:
+    """What was written into a table, in order."""
+    query = f"SELECT tool, op, coalesce(shape, '{{}}'), old, new FROM {log(run)} WHERE relid = %s ORDER BY seq"
+    async with connection.cursor(f"tool_{run}_{table}") as cursor:
+        await cursor.execute(query.encode(), (table,))
+        async for tool, op, shape, old, new in cursor:
+            yield Logged(tool, op, tuple(shape), old, new)
+
+
+def without_triggers(shape: Shape) -> tuple[str, ...]:
+    """A schema's outline as it is without our triggers."""
+    return tuple(line for line in shape.outline() if f" {_OURS}" not in line or not line.startswith("trigger "))
+
+
+def entries_without_triggers(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """A dump's contents without our triggers."""
+    return tuple(e for e in entries if not (e.kind == "TRIGGER" and f" {_OURS}" in f" {e.tag}"))
