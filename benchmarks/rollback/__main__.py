@@ -1,4 +1,4 @@
-"""`python -m benchmarks.rollback --corpus DIR --referee DIR [--limit N] [--only NAME] [--version 15]`."""
+"""`python -m benchmarks.rollback --corpus DIR --referee DIR [--limit N] [--only NAME] [--version 15] [--online]`."""
 
 import argparse
 import asyncio
@@ -14,6 +14,7 @@ from psycopg import sql
 from benchmarks.rollback.pair import Outcome, Referee, try_pair
 from benchmarks.rollback.table import table
 from watchdog.migrations.clone import database_url
+from watchdog.migrations.options import Options
 from watchdog.migrations.parser import postgast
 from watchdog.servers.paths import scratch_dir
 from watchdog.servers.postgres import PostgresServer, Version
@@ -47,6 +48,7 @@ async def _chain(
     admin: str, scratch: str, wanted: list[Path], referee: Referee, arguments: argparse.Namespace
 ) -> list[Outcome]:
     gate = asyncio.Semaphore(2)
+    options = Options(online_rows=0) if arguments.online else Options()
     tasks: list[asyncio.Task[Outcome]] = []
     async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as server:
         await server.execute("CREATE DATABASE chain TEMPLATE template0")
@@ -56,7 +58,9 @@ async def _chain(
                 await gate.acquire()
                 name = f"pair_{number}"
                 await server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE chain").format(sql.Identifier(name)))
-                tasks.append(asyncio.create_task(_one(gate, server, admin, scratch, name, path.name, up, referee)))
+                tasks.append(
+                    asyncio.create_task(_one(gate, server, admin, scratch, name, path.name, up, referee, options))
+                )
             try:
                 await _forward(database_url(admin, "chain"), up)
             except psycopg.Error as error:
@@ -74,9 +78,10 @@ async def _one(  # noqa: PLR0913, PLR0917 - the pair and where it is tried
     name: str,
     up: str,
     referee: Referee,
+    options: Options,
 ) -> Outcome:
     try:
-        outcome = await try_pair(name, database_url(admin, database), scratch, up, referee)
+        outcome = await try_pair(name, database_url(admin, database), scratch, up, referee, options)
         sys.stderr.write(f"{outcome.kind} {name} {outcome.seconds:.1f} s {outcome.cause}\n")
         await server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
         return outcome
@@ -97,5 +102,6 @@ if __name__ == "__main__":
     parser.add_argument("--referee", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--only", default="", help="a regular expression on the pairs' names")
+    parser.add_argument("--online", action="store_true", help="treat every table as a large one")
     parser.add_argument("--version", default="15", choices=["15", "17", "18"])
     sys.exit(asyncio.run(main(parser.parse_args())))

@@ -35,6 +35,7 @@ ACTIONS = {
     "cypher": "watchdog.actions.cypher",
     "feature_flag": "watchdog.actions.feature_flag",
     "fence_writers": "watchdog.actions.fence_writers",
+    "graph_migrations": "watchdog.actions.graph_migrations",
     "http": "watchdog.actions.http",
     "migrations": "watchdog.actions.migrations",
     "process": "watchdog.actions.process",

@@ -23,7 +23,7 @@ from watchdog.targets.fence import leave_receipt, prepare
 from watchdog.targets.neo4j import Neo4jTarget
 from watchdog.targets.postgres import PostgresTarget
 
-STORE_STEPS = frozenset({"sql", "cypher", "migrations"})
+STORE_STEPS = frozenset({"sql", "cypher", "migrations", "graph_migrations"})
 """Steps that a rehearsal runs; processes, caches and fences of production have no part in it."""
 
 

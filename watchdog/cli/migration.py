@@ -10,10 +10,13 @@ import typer
 from watchdog.cli.assess import assess
 from watchdog.cli.lazy import new_app
 from watchdog.cli.migration_erase import erase
+from watchdog.cli.migration_graph import apply_to_graph, is_graph, refuse_options, take_back_from_graph
 from watchdog.cli.migration_options import Database, RunNumber
 from watchdog.cli.migration_quarantine import quarantine
+from watchdog.cli.migration_rehearse import insist, rehearse
 from watchdog.cli.migration_settle import settle
 from watchdog.cli.migration_status import status
+from watchdog.cli.migration_tool import Tool, Variables, VersionTables, apply_by_tool, split
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
 from watchdog.config.spans import EXAMPLE, parse_span
@@ -21,11 +24,12 @@ from watchdog.migrations.apply import apply as apply_script
 from watchdog.migrations.budget import parse_bytes
 from watchdog.migrations.options import Options, OptionsError
 from watchdog.migrations.rollback import rollback as take_back
+from watchdog.migrations.tools.address import Command
 from watchdog.model.time import in_seconds
 from watchdog.ports.errors import WatchdogError
 
 app = new_app("Assess a migration, apply it so that it can be taken back, and take it back.")
-for verb in (assess, status, settle, erase, quarantine):
+for verb in (assess, rehearse, status, settle, erase, quarantine):
     app.command()(verb)
 
 
@@ -38,8 +42,16 @@ class ScriptError(WatchdogError):
 @app.command()
 def apply(
     *,
-    script: Annotated[Path, typer.Argument(help="The migration, SQL.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SCRIPT", help="The migration: SQL, or Cypher for a graph. With --tool: -- and the command."
+        ),
+    ] = None,
     database: Database,
+    tool: Tool = None,
+    env: Variables = None,
+    version_table: VersionTables = None,
     down: Annotated[Path | None, typer.Option("--down", help="The author's own way back; kept with the run.")] = None,
     scratch: Annotated[str | None, typer.Option("--scratch", help="A scratch server's URL, as superuser.")] = None,
     budget: Annotated[
@@ -63,6 +75,9 @@ def apply(
         bool, typer.Option("--defer", help="Move aside what it drops, and drop it at settle: back in an instant.")
     ] = False,
     role: Annotated[str, typer.Option("--role", help="Whose rights it runs with, as SET ROLE says.")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="From rehearse: refuse what it does not hold for.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Apply a script in one transaction, with everything archived that it destroys. Status 1 changes nothing."""
@@ -76,7 +91,20 @@ def apply(
         role=role,
         defer=defer,
     )
-    text = _read(script)
+    script, command = split(words, tool)
+    if certificate is not None:
+        insist(certificate, database, _read(Path(script)) if script is not None else None)
+    if tool is not None:
+        said = Command(tool, command, tuple(env or ()), tuple(version_table or ()))
+        apply_by_tool(database, said, scratch, options, as_json=as_json)
+        return
+    text = _read(Path(str(script)))
+    if is_graph(database):
+        refuse_options(
+            down=down, scratch=scratch, budget=budget, expires=expires, no_archive=no_archive, defer=defer, role=role
+        )
+        apply_to_graph(database, text, name=name, release=release, as_json=as_json)
+        return
     back = _read(down) if down is not None else None
     done = asyncio.run(apply_script(database, text, down=back, scratch_url=scratch, options=options))
     if as_json:
@@ -99,6 +127,9 @@ def apply(
 @app.command()
 def rollback(run: RunNumber, database: Database, as_json: Json = False) -> None:
     """Take a run back: schema and rows as before, later rows kept. Status 1 changes nothing."""
+    if is_graph(database):
+        take_back_from_graph(database, run, as_json=as_json)
+        return
     report = asyncio.run(take_back(database, run))
     if as_json:
         emit(asdict(report))

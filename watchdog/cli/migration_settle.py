@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from watchdog.cli.migration_graph import is_graph, refuse_options, settle_on_graph
 from watchdog.cli.migration_options import Database
 from watchdog.cli.options import Json
 from watchdog.cli.output import complain, emit, say
@@ -33,6 +34,11 @@ def settle(
     """Drop a run's archives. It can then no longer be taken back."""
     if (run is None) is not expired:
         raise SettleError("Say which run to settle, or --expired, and not both.")
+    if is_graph(database):
+        refuse_options(expired=expired, quarantine=quarantine)
+        assert run is not None  # noqa: S101 - it is not --expired
+        settle_on_graph(database, run, as_json=as_json)
+        return
     if run is None:
         done = asyncio.run(settle_expired(database, quarantine=quarantine))
     else:

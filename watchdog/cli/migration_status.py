@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from watchdog.cli.migration_graph import is_graph, show_runs_of_graph
 from watchdog.cli.migration_options import Database
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
@@ -19,6 +20,9 @@ from watchdog.migrations.runs import Run, runs
 
 def status(database: Database, as_json: Json = False) -> None:
     """Show every run in the database: its state, what is kept for it, and until when."""
+    if is_graph(database):
+        show_runs_of_graph(database, as_json=as_json)
+        return
     found = asyncio.run(runs(database))
     if as_json:
         emit([asdict(one) for one in found])

@@ -1,6 +1,7 @@
 """Takes an applied migration back from its manifest alone, in one transaction that is checked before it commits."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -78,6 +79,12 @@ async def rollback(url: str, run: int) -> Report:
                 return Report(run)
             plan = manifest.plan
             await build(url, run, manifest)
+            if await built(production, run, plan):
+                with contextlib.suppress(RefusedError, psycopg.errors.DatabaseError):
+                    async with production.transaction():
+                        return await take_back(production, run)
+                # What was made beside stood in the way; without it only the lock lasts longer.
+                await drop(production, run, plan)
             async with production.transaction():
                 return await take_back(production, run)
         except psycopg.Error as error:

@@ -37,12 +37,18 @@ async def build(url: str, run: int, manifest: Manifest) -> None:
     async with connected(url, manifest.role) as connection:
         await drop(connection, run, manifest.plan)
         for index, table in enumerate(manifest.plan.tables):
-            if table.online:
+            if table.online and not _loses_a_type(table, manifest.plan):
                 try:
                     async with connection.transaction():
                         await _build(connection, run, index, manifest.plan)
                 except (psycopg.errors.DatabaseError, SqlSyntaxError):
                     continue
+
+
+def _loses_a_type(table: TablePlan, plan: Plan) -> bool:
+    """Whether a type of one of its columns is made again: what was made beside would hold on to the present one."""
+    gone = [drop.split(" ", 2)[2].strip(" ;") for drop in plan.drops if drop.startswith(("DROP TYPE ", "DROP DOMAIN "))]
+    return any(column.type.removesuffix("[]") in gone for column in table.columns)
 
 
 async def _build(connection: Connection, run: int, index: int, plan: Plan) -> None:

@@ -1,0 +1,90 @@
+"""`watchdog migration apply --tool`: a migration tool that a team already has."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Annotated, TypeVar
+
+import typer
+
+from watchdog.cli.output import complain, emit, say
+from watchdog.migrations.options import Options
+from watchdog.migrations.tools.address import Command, ToolError
+from watchdog.migrations.tools.apply import ToolApplied, apply_tool
+from watchdog.migrations.tools.known import TOOLS
+
+T = TypeVar("T")
+
+Tool = Annotated[
+    str | None,
+    typer.Option("--tool", help=f"Run a migration tool, its command behind --: {', '.join(TOOLS)}."),
+]
+Variables = Annotated[
+    list[str] | None, typer.Option("--env", help="With --tool: one more environment variable that gets the URL.")
+]
+VersionTables = Annotated[
+    list[str] | None,
+    typer.Option("--version-table", help="With --tool: where it notes what it applied, if that is no usual table."),
+]
+
+
+def split(words: Sequence[str] | None, tool: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """The script, or the words of a tool's command.
+
+    Raises:
+        ToolError: Neither, or both.
+    """
+    said = tuple(words or ())
+    if tool is not None:
+        return None, said
+    if len(said) != 1:
+        raise ToolError("Name one script; for a migration tool say --tool NAME, and its command behind --.")
+    return said[0], ()
+
+
+def apply_by_tool(database: str, command: Command, scratch: str | None, options: Options, *, as_json: bool) -> None:
+    """Applies, and prints what was done."""
+    hear = complain_line if as_json else say
+    done = asyncio.run(_until_told(apply_tool(database, command, scratch_url=scratch, options=options, hear=hear)))
+    if as_json:
+        emit(_as_value(done))
+        return
+    if done is None:
+        say("there is nothing to apply; nothing was run in the database")
+        return
+    say(f"run {done.run} is applied", "" if not done.reversible else _way_back(done.run))
+    for table, count in done.archives.items():
+        say(f"  archived {table}: {count:,} rows")
+    for what in done.quarantines:
+        say(f"  a rollback keeps apart what is written into {what}")
+    for sentence in done.lowered:
+        complain(sentence if done.reversible else f"protection is lowered: {sentence}")
+
+
+def complain_line(line: str) -> None:
+    """A line of the tool, on standard error."""
+    sys.stderr.write(line + "\n")
+
+
+def _way_back(run: int) -> str:
+    return f"; watchdog migration rollback --database … {run} takes it back"
+
+
+def _as_value(done: ToolApplied | None) -> dict[str, object]:
+    if done is None:
+        return {"run": None}
+    return {
+        "run": done.run,
+        "archives": done.archives,
+        "set_aside_on_rollback": done.quarantines,
+        "reversible": done.reversible,
+        "lowered": done.lowered,
+    }
+
+
+async def _until_told(work: Coroutine[object, object, T]) -> T:
+    """Ends in order when a Job or a pipeline is told to stop: what the tool had committed is taken back."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
