@@ -166,10 +166,10 @@ async def _on_clone(job: _Job) -> Applied:
     waited = 0
     for _ in range(_TRIES + _LOCK_TRIES):
         learnt, undo, level = await _study(job, archived, level)
+        undo = await large(job.production, undo, learnt.shape_before, job.options.online_rows)
         prediction = await predict(job.production, undo.tables)
         if too_much := check(prediction, job.options.budget_bytes):
             raise RefusedError((too_much,))
-        undo = await large(job.production, undo, learnt.shape_before, job.options.online_rows)
         try:
             return await _prepared(job, learnt, undo, prediction.rollback_seconds)
         except _SurpriseError as surprise:

@@ -80,8 +80,9 @@ async def predict(connection: Connection, tables: Iterable[TablePlan]) -> Predic
                 if table.kind not in {"rebuilt", "gone"}:
                     continue
                 one = await _copy(connection, table)
-                images = 2 if table.kind == "rebuilt" else 1
-                merged = _MERGE_COPIES if table.kind == "rebuilt" else 0.0
+                # Of a large table only what users wrote since is merged.
+                merges = table.kind == "rebuilt" and not table.online
+                images, merged = (2, _MERGE_COPIES) if merges else (1, 0.0)
                 size += one.bytes * images
                 rows += one.rows
                 archive += one.seconds * images

@@ -6,6 +6,7 @@ A row trigger writes the key and the old row, as text, into a table of schema `w
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from watchdog.migrations.images import image, qualified
@@ -21,6 +22,7 @@ _TEXT: Final = (
     "SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = '3'"
     " SET bytea_output = 'hex' SET xmlbinary = 'base64'"
 )
+_BY: Final = "x xid8 NOT NULL DEFAULT pg_current_xact_id()"
 _PLAIN_TYPES: Final = frozenset(
     {"smallint", "integer", "bigint", "numeric", "boolean", "text", "character varying", "character", "uuid", "bpchar"}
 )
@@ -58,7 +60,7 @@ def start(run: int, index: int, table: TablePlan, types: Sequence[str], *, befor
     shape = "".join(f", {name} text" for name in columns)
     how = f"RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp {settings}"
     made = [
-        f"CREATE TABLE {log} (n bigint GENERATED ALWAYS AS IDENTITY, op text NOT NULL{shape})",
+        f"CREATE TABLE {log} (n bigint GENERATED ALWAYS AS IDENTITY, {_BY}, op text NOT NULL{shape})",
         f"CREATE FUNCTION {function}() {how} AS {literal(body)}",
         f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC",
     ]
@@ -88,27 +90,60 @@ def _values(row: str, columns: Mapping[str, str]) -> str:
     return ", ".join(f"{row}.{quote(column)}::text" for column in columns.values())
 
 
-def touched(run: int, index: int, table: TablePlan) -> str:
+@dataclass(frozen=True)
+class Part:
+    """Some of a log: by the transactions that wrote it, as their ids say.
+
+    Attributes:
+        since: The first that counts; empty for the log's beginning.
+        until: The first that does not; empty for its end.
+    """
+
+    since: str = ""
+    until: str = ""
+
+    @property
+    def condition(self) -> str:
+        """On an entry of the log."""
+        bounds = [f"x >= '{self.since}'::xid8"] if self.since else []
+        bounds += [f"x < '{self.until}'::xid8"] if self.until else []
+        return " AND ".join(["op <> 'T'", *bounds])
+
+
+ALL: Final = Part()
+
+
+def touched(run: int, index: int, table: TablePlan, part: Part = ALL) -> str:
     """The keys that were logged, as a subquery."""
     keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
-    return f"SELECT DISTINCT {keys} FROM {image(run, index, 'log')} WHERE op <> 'T'"
+    return f"SELECT DISTINCT {keys} FROM {image(run, index, 'log')} WHERE {part.condition}"
 
 
-def is_touched(run: int, index: int, table: TablePlan, alias: str) -> str:
+def is_touched(run: int, index: int, table: TablePlan, alias: str, part: Part = ALL) -> str:
     """Whether a row of an image was logged, as a condition."""
     keys = ", ".join(f"{alias}.c{n}" for n, _ in keys_of(table))
-    return f"({keys}) IN ({touched(run, index, table)})"
+    return f"({keys}) IN ({touched(run, index, table, part)})"
 
 
-def joins_live(run: int, index: int, table: TablePlan) -> str:
-    """Joins the live rows `t` with the keys that were logged, over the index of the primary key."""
-    same = " AND ".join(f"t.{quote(column.name)} = k.c{n}::{column.type}" for n, column in keys_of(table))
-    return f"JOIN ({touched(run, index, table)}) k ON {same}"
+def joins_live(run: int, index: int, table: TablePlan, part: Part = ALL, *, forward: bool = False) -> str:
+    """Joins the live rows `t` with the keys that were logged, over the index of the primary key.
+
+    Args:
+        forward: The table has its columns' names of after the script still.
+    """
+    same = " AND ".join(
+        f"t.{quote(_called(column, before=not forward))} = k.c{n}::{column.type}" for n, column in keys_of(table)
+    )
+    return f"JOIN ({touched(run, index, table, part)}) k ON {same}"
 
 
-def first_states(run: int, index: int, table: TablePlan) -> str:
-    """Makes the image `after` of the log: how each logged row was before its first change; later rows are not in it."""
+def first_states(run: int, index: int, table: TablePlan, part: Part = ALL) -> str:
+    """Makes the image `after` of the log: how each logged row was before its first change; later rows are not in it.
+
+    The first change may be older than the part.
+    """
     keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
+    mine = "" if part == ALL else f" AND {is_touched(run, index, table, 'l', part)}"
     listed = [
         "row_number() OVER () AS n",
         *(f"{'NULL::text' if c.forward is None else f's.c{n}'} AS c{n}" for n, c in enumerate(table.columns)),
@@ -116,7 +151,7 @@ def first_states(run: int, index: int, table: TablePlan) -> str:
     ]
     return (
         f"CREATE TABLE {image(run, index, 'after')} AS SELECT {', '.join(listed)} FROM (SELECT DISTINCT ON ({keys}) *"
-        f" FROM {image(run, index, 'log')} WHERE op <> 'T' ORDER BY {keys}, n) s WHERE s.op <> 'I'"
+        f" FROM {image(run, index, 'log')} l WHERE op <> 'T'{mine} ORDER BY {keys}, n) s WHERE s.op <> 'I'"
     )
 
 

@@ -30,22 +30,24 @@ def archive_after(run: int, index: int, table: TablePlan) -> str:
     return _keep(image(run, index, "after"), _forward_columns(table), table.forward)
 
 
-def archive_live(run: int, index: int, table: TablePlan, joined: str = "") -> str:
+def archive_live(run: int, index: int, table: TablePlan, joined: str = "", *, forward: bool = False) -> str:
     """Keeps a table as it is when the rollback begins, after everything was named back.
 
     Of a table that changes in place only the rows in whose added columns somebody has written.
 
     Args:
         joined: What the table `t` is joined with, so that only some rows are kept.
+        forward: Nothing was named back yet.
     """
-    kept = [
-        f"{f't.{quote(column.name)}' if column.forward is not None else 'NULL'}::text AS c{n}"
-        for n, column in enumerate(table.columns)
-    ]
-    added = [f"t.{quote(column.live)}::text AS x{n}" for n, column in enumerate(table.added)]
+    names = [None if c.forward is None else c.forward if forward else c.name for c in table.columns]
+    kept = [f"{'NULL' if name is None else f't.{quote(name)}'}::text AS c{n}" for n, name in enumerate(names)]
+    added = [f"t.{quote(c.forward if forward else c.live)}::text AS x{n}" for n, c in enumerate(table.added)]
     written = " OR ".join(f"t.{quote(c.live)} IS DISTINCT FROM ({c.default or 'NULL'})" for c in table.added)
     where = f" WHERE {written}" if table.kind == "shrunk" else ""
-    return _keep(image(run, index, "live"), [*kept, *added], table.name) + f" t {joined}{where}"
+    return (
+        _keep(image(run, index, "live"), [*kept, *added], (forward and table.forward) or table.name)
+        + f" t {joined}{where}"
+    )
 
 
 def _forward_columns(table: TablePlan) -> list[str]:

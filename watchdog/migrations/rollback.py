@@ -142,7 +142,7 @@ async def _undo(production: Connection, manifest: Manifest, report: Report) -> N
         if table.kind != "gone":
             await production.execute(f"LOCK TABLE ONLY {qualified(table.name)} IN ACCESS EXCLUSIVE MODE".encode())
     for index, table in enumerate(plan.tables):
-        await _read_live(production, run, index, table, report)
+        await _read_live(production, run, index, table, report, beside=index in beside)
     for statement in (*plan.drops, *(instead.get(text, text) for text in plan.makes)):
         await production.execute(statement.encode())
     await drop(production, run, plan)
@@ -184,7 +184,9 @@ async def _same_schema(production: Connection, manifest: Manifest) -> None:
         raise RefusedError(("the schema was changed after this run; take the later changes back first",))
 
 
-async def _read_live(production: Connection, run: int, index: int, table: TablePlan, report: Report) -> None:
+async def _read_live(
+    production: Connection, run: int, index: int, table: TablePlan, report: Report, *, beside: bool
+) -> None:
     if table.kind == "gone":
         return
     for column in table.required:
@@ -194,7 +196,7 @@ async def _read_live(production: Connection, run: int, index: int, table: TableP
     if table.kind == "shrunk" and not table.added:
         return
     if table.online:
-        await read_written(production, run, index, table)
+        await read_written(production, run, index, table, beside=beside)
         report.kept_columns += [image(run, index, "live")] if table.added else []
         return
     cursor = await production.execute(archive_live(run, index, table).encode())
@@ -278,10 +280,10 @@ async def _tidy(production: Connection, run: int, manifest: Manifest, report: Re
     for index, table in enumerate(manifest.plan.tables):
         needed = {"rebuilt": ("live", "result"), "new": ("live",)}.get(table.kind, ())
         if table.online and table.kind == "rebuilt":
-            needed = (*needed, "after", "log")
+            needed = (*needed, "after", "log", "folded")
         for name in (image(run, index, which) for which in needed):
             if name not in report.kept_columns:
-                await production.execute(f"DROP TABLE {name}".encode())
+                await production.execute(f"DROP TABLE IF EXISTS {name}".encode())
 
 
 async def _finish(production: Connection, run: int, report: Report) -> None:

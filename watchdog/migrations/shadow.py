@@ -8,6 +8,7 @@ from psycopg import sql
 
 from watchdog.migrations.images import qualified, refill
 from watchdog.migrations.manifest import Manifest
+from watchdog.migrations.merge_large import fold
 from watchdog.migrations.parser import SqlSyntaxError, postgast, statements_of, tree, tree_of
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import archives, close
@@ -41,6 +42,7 @@ async def build(url: str, run: int, manifest: Manifest) -> None:
                 try:
                     async with connection.transaction():
                         await _build(connection, run, index, manifest.plan)
+                    await fold(connection, run, index, table, f"{home(run, index)}.{quote(table.name[1])}")
                 except (psycopg.errors.DatabaseError, SqlSyntaxError):
                     continue
 
