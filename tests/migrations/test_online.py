@@ -72,7 +72,8 @@ def scratch(postgres_server: PostgresServer) -> str:
 
 async def write(url: str, script: str) -> None:
     """As users would; what a constraint refuses is left out. They have settings of their own."""
-    names = {"people": "persons", "name": "called"} if "RENAME" in script else {"people": "people", "name": "name"}
+    renamed = "RENAME" in script
+    names = {"people": "persons" if "persons" in script else "people", "name": "called" if renamed else "name"}
     for one in WRITES:
         with contextlib.suppress(psycopg.Error):
             await run(url, f"SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Tokyo'; {one.format(**names)}")
@@ -98,8 +99,11 @@ async def schema(url: str) -> list[tuple[object, ...]]:
     return await run(url, query)
 
 
-@pytest.mark.parametrize("few", [0, 10**6], ids=["merged before the lock", "merged under the lock"])
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    ("name", "few"),
+    [*((name, 0) for name in SCRIPTS), *((name, 10**6) for name in ("a column and values", "rows go"))],
+    ids=lambda value: {0: "merged before the lock", 10**6: "merged under the lock"}.get(value, value),
+)
 async def test_the_end_is_the_same_as_of_a_small_table(
     pg_database: str, scratch: str, name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +164,53 @@ async def test_writes_during_the_way_there_and_back_are_kept(
     found = await run(pg_database, "SELECT id, name FROM people WHERE name LIKE '%.'")
     assert sorted(found) == sorted(ledger.items())
     assert await run(pg_database, "SELECT count(*) FROM people WHERE score IS NULL") == [(0,)]
+
+
+SECOND = {
+    "adds": "ALTER TABLE people ADD more int DEFAULT 1",
+    "drops": "ALTER TABLE people DROP email; UPDATE people SET name = name || '?' WHERE id < 20",
+    "renames": "ALTER TABLE people RENAME name TO called",
+    "drops the table": "DROP TABLE pets; DROP TABLE people",
+    "empties": "TRUNCATE people CASCADE",
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+async def test_two_runs_on_one_table_come_back_one_after_the_other(pg_database: str, scratch: str, name: str) -> None:
+    await run(pg_database, SHOP)
+    as_before = await schema(pg_database)
+    twin = f"{pg_database.rsplit('/', 1)[1]}_small"
+    small = f"{pg_database.rsplit('/', 1)[0]}/{twin}"
+    await run(scratch, f"CREATE DATABASE {twin} TEMPLATE {pg_database.rsplit('/', 1)[1]}")
+    try:
+        ends = []
+        for url, options in ((pg_database, ONLINE), (small, Options())):
+            first = await apply(url, "ALTER TABLE people DROP score", scratch_url=scratch, options=options)
+            await run(url, "UPDATE people SET name = 'between' WHERE id IN (9, 10); DELETE FROM people WHERE id = 11")
+            await run(url, "INSERT INTO people (id, name, born) VALUES (300, 'between', '2020-01-01')")
+            second = await apply(url, SECOND[name], scratch_url=scratch, options=options)
+            await write(url, "RENAME" if "RENAME" in SECOND[name] else "")
+            await rollback(url, second.run)
+            await run(url, "UPDATE people SET name = 'after' WHERE id IN (12, 9)")
+            await rollback(url, first.run)
+            ends.append(await rows(url))
+            assert await schema(url) == as_before
+    finally:
+        await run(scratch, f"DROP DATABASE {twin} WITH (FORCE)")
+    assert ends[0] == ends[1]
+    assert await run(pg_database, "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'watchdog%'") == []
+
+
+async def test_whoever_renames_a_logged_column_can_go_on_writing(pg_database: str, scratch: str) -> None:
+    await run(pg_database, SHOP)
+    applied = await apply(pg_database, "ALTER TABLE people DROP score", scratch_url=scratch, options=ONLINE)
+    await run(pg_database, "ALTER TABLE people RENAME name TO called; ALTER TABLE people RENAME id TO number")
+    await run(pg_database, "UPDATE people SET called = 'x' WHERE number = 1")
+    with pytest.raises(WatchdogError, match="the schema was changed after this run"):
+        await rollback(pg_database, applied.run)
+    await run(pg_database, "ALTER TABLE people RENAME called TO name; ALTER TABLE people RENAME number TO id")
+    with pytest.raises(WatchdogError, match="its log has a gap"):
+        await rollback(pg_database, applied.run)
 
 
 async def test_what_a_truncate_took_stays_away_and_later_rows_stay(pg_database: str, scratch: str) -> None:

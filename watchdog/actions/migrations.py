@@ -7,7 +7,7 @@ from typing import Literal, cast
 import psycopg
 
 from watchdog.actions.facts import complaints, fill
-from watchdog.migrations.rollback import Report, take_back
+from watchdog.migrations.rollback import Report, make_ready, take_back
 from watchdog.model.time import SECOND
 from watchdog.ports.actions import StepContext, Verification
 from watchdog.ports.errors import StepError, WatchdogError
@@ -59,6 +59,10 @@ class MigrationsAction:
     async def execute(self, context: StepContext) -> str:
         """Takes them back once; see `Action.execute`."""
 
+        async def first(connection: Connection) -> None:
+            for run in await self._applied(connection, context):
+                await make_ready(connection, run.number)
+
         async def transact(connection: Connection) -> str:
             found = await self._applied(connection, context)
             try:
@@ -68,7 +72,7 @@ class MigrationsAction:
             await connection.execute(b"SET LOCAL search_path TO DEFAULT")
             return _sentence(found, reports)
 
-        return await run_fenced(self._target, context, transact, lock_timeout=self._options.lock_timeout)
+        return await run_fenced(self._target, context, transact, lock_timeout=self._options.lock_timeout, first=first)
 
     async def verify(self, context: StepContext) -> Verification:
         """Asks for the receipt; see `Action.verify`."""

@@ -27,7 +27,7 @@ from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, archive_before, image, qualified
 from watchdog.migrations.indexes import build
 from watchdog.migrations.manifest import Manifest, begin, finished, record
-from watchdog.migrations.online import catch_up, end_log, forget, large, log_from_now, prepare
+from watchdog.migrations.online import catch_up, end_earlier_logs, end_log, forget, large, log_from_now, prepare
 from watchdog.migrations.options import Options
 from watchdog.migrations.refusals import refusals, written
 from watchdog.migrations.runs import prepare as prepare_schema
@@ -274,6 +274,7 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float, r
         if run is None:
             run = await begin(production, job.source, job.options, rollback_seconds)
         positions = await sequence_positions(production)
+        await end_earlier_logs(production, run, learnt, undo)
         archives = await _archive(production, run, undo)
         await plain_text(production, on=False)
         await production.execute("RESET search_path")

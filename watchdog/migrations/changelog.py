@@ -2,7 +2,8 @@
 """Which rows of a table users wrote since a moment, and how each of them was before its first write.
 
 A row trigger writes the key and the old row, as text, into a table of schema `watchdog`. It fires whatever
-`session_replication_role` says, and belongs to whoever applied the run, so that the service needs no rights here.
+`session_replication_role` says, and belongs to whoever applied the run, so that the service needs no rights here. It
+names no column outright: when somebody renames or drops one, users can go on writing, and only the log has a gap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from watchdog.migrations.shape import Connection, Name
 from watchdog.migrations.table_plans import Kept, TablePlan
 
 TRIGGER: Final = "watchdog_log"
-"""The name of every trigger of ours; PostgreSQL fires triggers in the order of their names."""
+"""How the name of every trigger of ours begins."""
 
 # How values look as text, as `session.plain_text` has it; a user's session may have other settings.
 _TEXT: Final = (
@@ -23,13 +24,13 @@ _TEXT: Final = (
     " SET bytea_output = 'hex' SET xmlbinary = 'base64'"
 )
 _BY: Final = "x xid8 NOT NULL DEFAULT pg_current_xact_id()"
-_PLAIN_TYPES: Final = frozenset(
-    {"smallint", "integer", "bigint", "numeric", "boolean", "text", "character varying", "character", "uuid", "bpchar"}
-)
+KEYS: Final = frozenset({"smallint", "integer", "bigint", "text", "character varying", "uuid"})
+"""Types of keys that read the same as text and in JSON."""
+_PLAIN_TYPES: Final = KEYS | {"numeric", "boolean", "character"}
 
 
 def start(run: int, index: int, table: TablePlan, types: Sequence[str], *, before: bool) -> tuple[str, ...]:
-    """Statements that begin to log: with every entry the key in its columns `cN`, with old rows the other columns too.
+    """Statements that begin to log: with every entry the key in its columns `cN`, with old rows the whole row in `o`.
 
     Args:
         types: Of the columns of the table, to know whether the user's settings could change their text.
@@ -37,34 +38,37 @@ def start(run: int, index: int, table: TablePlan, types: Sequence[str], *, befor
     """
     log, where = image(run, index, "log"), _where(table, before=before)
     keys = {f"c{n}": _called(column, before=before) for n, column in keys_of(table)}
-    columns = dict(keys)
-    if not before:
-        columns |= {f"c{n}": c.forward for n, c in enumerate(table.columns) if c.forward is not None}
-        columns |= {f"x{n}": c.forward for n, c in enumerate(table.added)}
+    names, old = ", ".join(keys), "NULL" if before else "OLD::text"
     settings = "" if set(types) <= _PLAIN_TYPES else _TEXT
     function = f"watchdog.{quote(f'run_{run}_{index}_log')}"
     body = f"""
+    DECLARE
+        was jsonb; now jsonb;
     BEGIN
         IF TG_OP = 'TRUNCATE' THEN
             INSERT INTO {log} (op) VALUES ('T');
             RETURN NULL;
         END IF;
         IF TG_OP <> 'INSERT' THEN
-            INSERT INTO {log} (op, {", ".join(columns)}) VALUES (left(TG_OP, 1), {_values("OLD", columns)});
+            was := to_jsonb(OLD);
+            INSERT INTO {log} (op, o, {names}) VALUES (left(TG_OP, 1), {old}, {_values("was", keys)});
         END IF;
-        IF TG_OP = 'INSERT' OR ROW({_values("OLD", keys)}) IS DISTINCT FROM ROW({_values("NEW", keys)}) THEN
-            INSERT INTO {log} (op, {", ".join(keys)}) VALUES ('I', {_values("NEW", keys)});
+        IF TG_OP <> 'DELETE' THEN
+            now := to_jsonb(NEW);
+            IF TG_OP = 'INSERT' OR ROW({_values("was", keys)}) IS DISTINCT FROM ROW({_values("now", keys)}) THEN
+                INSERT INTO {log} (op, {names}) VALUES ('I', {_values("now", keys)});
+            END IF;
         END IF;
         RETURN NULL;
     END"""
-    shape = "".join(f", {name} text" for name in columns)
+    shape = "".join(f", {name} text" for name in keys)
     how = f"RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp {settings}"
     made = [
-        f"CREATE TABLE {log} (n bigint GENERATED ALWAYS AS IDENTITY, {_BY}, op text NOT NULL{shape})",
+        f"CREATE TABLE {log} (n bigint GENERATED ALWAYS AS IDENTITY, {_BY}, op text NOT NULL, o text{shape})",
         f"CREATE FUNCTION {function}() {how} AS {literal(body)}",
         f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC",
     ]
-    for name, events in ((TRIGGER, "INSERT OR UPDATE OR DELETE"), (f"{TRIGGER}_truncate", "TRUNCATE")):
+    for name, events in ((f"{TRIGGER}_{run}", "INSERT OR UPDATE OR DELETE"), (f"{TRIGGER}_{run}_truncate", "TRUNCATE")):
         each = "STATEMENT" if events == "TRUNCATE" else "ROW"
         made += [
             f"CREATE TRIGGER {name} AFTER {events} ON {where} FOR EACH {each} EXECUTE FUNCTION {function}()",
@@ -87,7 +91,7 @@ def _called(column: Kept, *, before: bool) -> str:
 
 
 def _values(row: str, columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{row}.{quote(column)}::text" for column in columns.values())
+    return ", ".join(f"{row} ->> {literal(column)}" for column in columns.values())
 
 
 @dataclass(frozen=True)
@@ -137,33 +141,50 @@ def joins_live(run: int, index: int, table: TablePlan, part: Part = ALL, *, forw
     return f"JOIN ({touched(run, index, table, part)}) k ON {same}"
 
 
-def first_states(run: int, index: int, table: TablePlan, part: Part = ALL) -> str:
+def first_states(run: int, index: int, table: TablePlan, part: Part = ALL, *, forward: bool = False) -> str:
     """Makes the image `after` of the log: how each logged row was before its first change; later rows are not in it.
 
-    The first change may be older than the part.
+    The first change may be older than the part. The table has the columns of just after the script.
+
+    Args:
+        forward: Nothing was named back yet.
     """
     keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
     mine = "" if part == ALL else f" AND {is_touched(run, index, table, 'l', part)}"
+    row = qualified((forward and table.forward) or table.name)
+    kept = [None if c.forward is None else c.forward if forward else c.name for c in table.columns]
     listed = [
         "row_number() OVER () AS n",
-        *(f"{'NULL::text' if c.forward is None else f's.c{n}'} AS c{n}" for n, c in enumerate(table.columns)),
-        *(f"s.x{n}" for n, _ in enumerate(table.added)),
+        *(f"{'NULL' if name is None else f'(s.r).{quote(name)}'}::text AS c{n}" for n, name in enumerate(kept)),
+        *(f"(s.r).{quote(c.forward if forward else c.live)}::text AS x{n}" for n, c in enumerate(table.added)),
     ]
+    first = (
+        f"SELECT DISTINCT ON ({keys}) op, o FROM {image(run, index, 'log')} l WHERE op <> 'T'{mine} ORDER BY {keys}, n"
+    )
     return (
-        f"CREATE TABLE {image(run, index, 'after')} AS SELECT {', '.join(listed)} FROM (SELECT DISTINCT ON ({keys}) *"
-        f" FROM {image(run, index, 'log')} l WHERE op <> 'T'{mine} ORDER BY {keys}, n) s WHERE s.op <> 'I'"
+        f"CREATE TABLE {image(run, index, 'after')} AS SELECT {', '.join(listed)} FROM"
+        f" (SELECT o::{row} AS r FROM ({first}) f WHERE op <> 'I' OFFSET 0) s"
     )
 
 
-async def stop(connection: Connection, run: int) -> None:
-    """Takes every trigger and function of a run away; its log tables stay."""
+async def has_gap(connection: Connection, run: int, index: int, table: TablePlan) -> bool:
+    """Whether something was written while a column of the key was called otherwise, so that nobody knows which row."""
+    keys = " OR ".join(f"c{n} IS NULL" for n, _ in keys_of(table))
+    query = f"SELECT EXISTS (SELECT FROM {image(run, index, 'log')} WHERE op <> 'T' AND ({keys}))"
+    row = await (await connection.execute(query.encode())).fetchone()
+    return bool(row and row[0])
+
+
+async def stop(connection: Connection, run: int, index: int | None = None) -> None:
+    """Takes the triggers and functions of a run away, or of one of its tables; the log tables stay."""
+    named = f"^run_{run}_{'[0-9]+' if index is None else index}_log$"
     rows = await (
         await connection.execute(
             """SELECT format('%%I.%%I', n.nspname, c.relname), t.tgname::text
                  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
                  JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE p.pronamespace = to_regnamespace('watchdog') AND p.proname ~ %s""",
-            (f"^run_{run}_[0-9]+_log$",),
+            (named,),
         )
     ).fetchall()
     for table, name in rows:
@@ -172,7 +193,7 @@ async def stop(connection: Connection, run: int) -> None:
         await connection.execute(
             "SELECT format('watchdog.%%I()', proname) FROM pg_proc"
             " WHERE pronamespace = to_regnamespace('watchdog') AND proname ~ %s",
-            (f"^run_{run}_[0-9]+_log$",),
+            (named,),
         )
     ).fetchall()
     for (function,) in functions:

@@ -234,7 +234,8 @@ def _deletion(kept: _Kept, hit: str, *, added: bool) -> str:
     seen: list[str] = []
     gone: list[str] = []
     for which in kept.images:
-        found = "false" if added and which == "before" else f"coalesce({hit}, false)"
+        # A log has only keys, and whole rows that no search goes through.
+        found = "false" if which == "log" or (added and which == "before") else f"coalesce({hit}, false)"
         seen.append(f"{which}_ AS MATERIALIZED (SELECT s.n, {key} AS k, {found} AS hit FROM {kept.name(which)} s)")
         gone.append(
             f"{which}_gone AS (DELETE FROM {kept.name(which)} t USING {which}_ s"

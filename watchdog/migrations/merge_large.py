@@ -11,6 +11,7 @@ from watchdog.migrations.changelog import (
     ALL,
     Part,
     first_states,
+    has_gap,
     is_touched,
     joins_live,
     keys_of,
@@ -20,7 +21,7 @@ from watchdog.migrations.changelog import (
 from watchdog.migrations.images import archive_live, image, merge, qualified, refill
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import close
-from watchdog.migrations.session import plain_text
+from watchdog.migrations.session import RefusedError, plain_text
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.table_plans import TablePlan
 
@@ -73,7 +74,7 @@ async def _few(connection: Connection, run: int, index: int, table: TablePlan, p
 async def _fold(connection: Connection, run: int, index: int, table: TablePlan, part: Part, beside: str) -> None:
     joined = joins_live(run, index, table, part, forward=True)
     await connection.execute(archive_live(run, index, table, joined, forward=True).encode())
-    await connection.execute(first_states(run, index, table, part).encode())
+    await connection.execute(first_states(run, index, table, part, forward=True).encode())
     only = is_touched(run, index, table, "s", part)
     await connection.execute(merge(run, index, table, by_key=True, only=only).encode())
     await _replace(connection, run, index, table, part, beside)
@@ -113,11 +114,17 @@ async def _left(connection: Connection, run: int, index: int, *, beside: bool) -
 
 async def read_written(production: Connection, run: int, index: int, table: TablePlan, *, beside: bool) -> None:
     """Merges what users wrote since. After a TRUNCATE everything that is there was written since."""
+    if await has_gap(production, run, index, table):
+        raise RefusedError((f"the key of {qualified(table.name)} had another name for a while, so its log has a gap",))
     part = await _left(production, run, index, beside=beside)
     emptied = await was_truncated(production, run, index)
     joined = "" if emptied else joins_live(run, index, table, part)
     await production.execute(archive_live(run, index, table, joined).encode())
-    await production.execute(first_states(run, index, table, part).encode())
+    try:
+        await production.execute(first_states(run, index, table, part).encode())
+    except psycopg.errors.DataError as error:
+        why = f"the log of {qualified(table.name)} holds rows of another shape: the schema was another one for a while"
+        raise RefusedError((why,)) from error
     if emptied:
         await production.execute(f"DELETE FROM {image(run, index, 'after')}".encode())
     for which in ("live", "after"):

@@ -9,15 +9,15 @@ import psycopg
 
 from watchdog.migrations import changelog
 from watchdog.migrations.changelog import keys_of
-from watchdog.migrations.images import archive_before, image, qualified
-from watchdog.migrations.manifest import begin
+from watchdog.migrations.images import archive_after, archive_before, image, qualified
+from watchdog.migrations.manifest import begin, read
 from watchdog.migrations.options import Options
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import close, register
-from watchdog.migrations.session import plain_text
-from watchdog.migrations.shape import Connection, Shape
+from watchdog.migrations.session import RefusedError, plain_text
+from watchdog.migrations.shape import Connection, Name, Shape
 from watchdog.migrations.table_plans import TablePlan
-from watchdog.migrations.undo import Plan
+from watchdog.migrations.undo import Learnt, Plan
 
 _LOCK_TRIES = 20
 
@@ -33,8 +33,9 @@ async def large(connection: Connection, undo: Plan, shape: Shape, least: int) ->
     for plan in undo.tables:
         table = tables.get(plan.name)
         whole = table is not None and table.kind == "r" and not any(c.inherited for c in table.columns)
+        plain = all(column.type in changelog.KEYS for _, column in keys_of(plan))
         same = plan.kind == "gone" or (plan.kind == "rebuilt" and all(c.same_type for _, c in keys_of(plan)))
-        fits = whole and same and plan.key
+        fits = whole and same and plain and plan.key
         is_large = bool(fits) and await _rows(connection, plan) >= least
         marked.append(replace(plan, online=True) if is_large else plan)
     return replace(undo, tables=tuple(marked))
@@ -153,3 +154,68 @@ async def forget(production: Connection, run: int) -> None:
         for (name,) in rows:
             await production.execute(f"DROP TABLE {name}".encode())
         await production.execute("DELETE FROM watchdog.migration_runs WHERE id = %s", (run,))
+
+
+async def end_earlier_logs(production: Connection, run: int, learnt: Learnt, undo: Plan) -> None:
+    """Makes earlier runs independent of tables that this run changes: their logs become images of the whole table.
+
+    Their trigger would go with the table, and nobody would log what users write after this run was taken back.
+    """
+    made_anew = {table.name for table in undo.tables if table.kind in {"rebuilt", "gone"}}
+    for table in learnt.shape_before.tables:
+        after = learnt.shape_forward.table(table.number)
+        columns = [(column.name, column.exact) for column in table.columns]
+        same = after is not None and [(column.name, column.exact) for column in after.columns] == columns
+        if table.name not in made_anew and same:
+            continue
+        for earlier, index in await _logs(production, table.name):
+            if earlier != run:
+                await _to_image(production, earlier, index)
+
+
+async def _logs(production: Connection, name: Name) -> list[tuple[int, int]]:
+    rows = await (
+        await production.execute(
+            """SELECT m[1]::int, m[2]::int FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid,
+                    regexp_match(p.proname, '^run_([0-9]+)_([0-9]+)_log$') m
+                WHERE t.tgrelid = %s::regclass AND t.tgtype & 1 = 1 AND m IS NOT NULL
+                  AND p.pronamespace = to_regnamespace('watchdog')""",
+            (qualified(name),),
+        )
+    ).fetchall()
+    return [(run, index) for run, index in rows]
+
+
+async def _to_image(production: Connection, run: int, index: int) -> None:
+    _, manifest = await read(production, run)
+    table = manifest.plan.tables[index]
+    if not table.online or table.forward is None:
+        return
+    if await changelog.has_gap(production, run, index, table):
+        raise RefusedError((f"run {run} logs {qualified(table.forward)} with a gap; settle it first",))
+    await production.execute(f"LOCK TABLE ONLY {qualified(table.forward)} IN SHARE ROW EXCLUSIVE MODE".encode())
+    after = image(run, index, "after")
+    await production.execute(changelog.first_states(run, index, table, forward=True).encode())
+    await production.execute(f"ALTER TABLE {after} RENAME TO {after.removeprefix('watchdog.')}_first".encode())
+    await production.execute(archive_after(run, index, table).encode())
+    if await changelog.was_truncated(production, run, index):
+        # Whatever was there is gone, and what is there is later.
+        await production.execute(f"DELETE FROM {after}".encode())
+        source = image(run, index, "before")
+    else:
+        await production.execute(f"DELETE FROM {after} s WHERE {changelog.is_touched(run, index, table, 's')}".encode())
+        source = f"{after}_first"
+    kept = [f"c{n}" for n, _ in enumerate(table.columns)]
+    kept += [f"x{n}" for n, _ in enumerate(table.added)] if source == f"{after}_first" else []
+    names = ", ".join(kept)
+    number = f"(SELECT coalesce(max(n), 0) FROM {after}) + n"
+    await production.execute(f"INSERT INTO {after} (n, {names}) SELECT {number}, {names} FROM {source}".encode())
+    await production.execute(f"DROP TABLE {after}_first".encode())
+    await changelog.stop(production, run, index)
+    await production.execute(f"DROP TABLE {image(run, index, 'log')}".encode())
+    row = await (await production.execute(f"SELECT count(*) FROM {after}".encode())).fetchone()
+    await register(production, run, after, qualified(table.forward), int(row[0]) if row else 0)
+    place = ["plan", "tables", str(index), "online"]
+    await production.execute(
+        "UPDATE watchdog.migration_runs SET manifest = jsonb_set(manifest, %s, 'false') WHERE id = %s", (place, run)
+    )

@@ -1,6 +1,7 @@
 """Large tables come back beside the live one: filled and indexed while users go on, then put in its place at once."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -12,7 +13,7 @@ from watchdog.migrations.merge_large import fold
 from watchdog.migrations.parser import SqlSyntaxError, postgast, statements_of, tree, tree_of
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import archives, close
-from watchdog.migrations.session import connected, plain_text
+from watchdog.migrations.session import plain_text
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.table_plans import TablePlan
 from watchdog.migrations.undo import Plan
@@ -31,11 +32,15 @@ def swaps(plan: Plan, run: int, index: int) -> dict[str, str]:
     return made | {text: "" for text in plan.constrains if _elsewhere(text, table, home(run, index))}
 
 
-async def build(url: str, run: int, manifest: Manifest) -> None:
-    """Makes what can be made beside; a table with which it does not work is made in its place later, under the lock."""
+async def build(connection: Connection, run: int, manifest: Manifest) -> None:
+    """Makes what can be made beside; a table with which it does not work is made in its place later, under the lock.
+
+    Args:
+        connection: Outside a transaction.
+    """
     if not any(table.online for table in manifest.plan.tables):
         return
-    async with connected(url, manifest.role) as connection:
+    async with acting_as(connection, manifest.role):
         await drop(connection, run, manifest.plan)
         for index, table in enumerate(manifest.plan.tables):
             if table.online and not _loses_a_type(table, manifest.plan):
@@ -51,6 +56,18 @@ def _loses_a_type(table: TablePlan, plan: Plan) -> bool:
     """Whether a type of one of its columns is made again: what was made beside would hold on to the present one."""
     gone = [drop.split(" ", 2)[2].strip(" ;") for drop in plan.drops if drop.startswith(("DROP TYPE ", "DROP DOMAIN "))]
     return any(column.type.removesuffix("[]") in gone for column in table.columns)
+
+
+@asynccontextmanager
+async def acting_as(connection: Connection, role: str) -> AsyncIterator[None]:
+    """The session has a role's rights for a while."""
+    if role:
+        await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+    try:
+        yield
+    finally:
+        if role and not connection.closed:
+            await connection.execute("RESET ROLE")
 
 
 async def _build(connection: Connection, run: int, index: int, plan: Plan) -> None:

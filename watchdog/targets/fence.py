@@ -60,6 +60,9 @@ class FencedTransaction:
 Effect: TypeAlias = Callable[[Connection], Awaitable[str]]
 """Does the work on a connection that holds the fence; answers with one sentence on it."""
 
+Preparation: TypeAlias = Callable[[Connection], Awaitable[None]]
+"""Prepares an effect on a connection outside a transaction, whose session keeps others from acting."""
+
 Look: TypeAlias = Callable[[Connection], Awaitable[Verification]]
 """Looks for an effect on a connection that holds the fence."""
 
@@ -125,9 +128,12 @@ async def leave_receipt(connection: Connection, context: StepContext, detail: st
 
 @asynccontextmanager
 async def fenced(
-    target: PostgresTarget, context: StepContext, *, lock_timeout: Span = LOCK_TIMEOUT
+    target: PostgresTarget, context: StepContext, *, lock_timeout: Span = LOCK_TIMEOUT, first: Preparation | None = None
 ) -> AsyncIterator[FencedTransaction]:
     """The one transaction of a step: fence, look for the receipt, effect, receipt, commit.
+
+    Args:
+        first: What is prepared before the transaction, under the lock before the fence; not if the receipt is there.
 
     Raises:
         FencedError: Somebody with a higher epoch acts.
@@ -135,6 +141,10 @@ async def fenced(
         TargetError: Anything else; the transaction is rolled back.
     """
     async with _session(target, context, lock_timeout) as connection:
+        if first is not None:
+            await take(connection, context.guard, context.epoch, session=True)
+            if await receipt(connection, context.step_id) is None:
+                await first(connection)
         await connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
         await take(connection, context.guard, context.epoch)
         yield FencedTransaction(connection, context, await receipt(connection, context.step_id))
@@ -142,12 +152,18 @@ async def fenced(
 
 
 async def run_fenced(
-    target: PostgresTarget, context: StepContext, effect: Effect, *, lock_timeout: Span = LOCK_TIMEOUT
+    target: PostgresTarget,
+    context: StepContext,
+    effect: Effect,
+    *,
+    lock_timeout: Span = LOCK_TIMEOUT,
+    first: Preparation | None = None,
 ) -> str:
     """Has a transactional effect exactly once, with bounded retries on locks, deadlocks and serialisation.
 
     Args:
         effect: Is not called when the receipt is there; may be called again after it was rolled back.
+        first: What makes the effect short; may be called again. It must change nothing that anybody sees.
 
     Returns:
         The receipt's detail, of now or of then.
@@ -159,7 +175,7 @@ async def run_fenced(
     """
 
     async def once() -> str:
-        async with fenced(target, context, lock_timeout=lock_timeout) as transaction:
+        async with fenced(target, context, lock_timeout=lock_timeout, first=first) as transaction:
             if transaction.done is not None:
                 return transaction.done
             return await transaction.finish(await effect(transaction.connection))

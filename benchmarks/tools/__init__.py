@@ -1,0 +1,1 @@
+"""Migration tools of other languages, applied and taken back on a real server."""

@@ -1,0 +1,85 @@
+"""`python -m benchmarks.tools [--only NAME]`: fetches each tool, applies two migrations, takes one back, again."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import psycopg
+
+from benchmarks.tools.cases import CASES, FIRST, SECOND, Case, MissingError
+from watchdog.migrations.rollback import rollback
+from watchdog.migrations.tools.apply import apply_tool
+from watchdog.ports.errors import WatchdogError
+from watchdog.servers.paths import scratch_dir
+from watchdog.servers.postgres import PostgresServer
+
+_SEED = "INSERT INTO shop SELECT n, 'name ' || n, 'old ' || n FROM generate_series(1, 10000) n"
+
+
+async def main(only: str | None) -> int:
+    """Prints the table; the exit status is 1 if a tool's migration was not taken back."""
+    failed = False
+    _say("| tool | migration | applied (s) | taken back (s) | rows and version as before | applied again |")
+    _say("|---|---|---:|---:|---|---|")
+    with scratch_dir("tools") as directory:
+        async with await PostgresServer.start(directory / "data", settings={"fsync": "off"}) as server:
+            for number, case in enumerate(CASES):
+                if only is not None and only.lower() not in case.name.lower():
+                    continue
+                place = directory / str(number)
+                try:
+                    cells = await _try(case, server, place, f"shop_{number}")
+                except MissingError as error:
+                    cells = (f"not to be had: {error}",)
+                except WatchdogError as error:
+                    failed, cells = True, (f"FAILED: {error}",)
+                failed = failed or "NO" in cells
+                _say(f"| {case.name} | {' | '.join(cells)} |")
+    return int(failed)
+
+
+async def _try(case: Case, server: PostgresServer, place: Path, name: str) -> tuple[str, ...]:
+    migrations = place / "migrations"
+    migrations.mkdir(parents=True)
+    command = case.fetch(place, migrations)
+    scratch = server.url("postgres")
+    await _sql(scratch, f"CREATE DATABASE {name}")
+    url = f"{server.url(name)}?sslmode=disable"
+    case.write(migrations, 1, FIRST)
+    await apply_tool(url, command, scratch_url=scratch)
+    await _sql(url, _SEED)
+    rows, version = await _sql(url, "SELECT * FROM shop ORDER BY id"), await _sql(url, case.versions)
+    case.write(migrations, 2, SECOND)
+    began = monotonic()
+    done = await apply_tool(url, command, scratch_url=scratch)
+    applied = monotonic() - began
+    if done is None or await _sql(url, case.versions) == version:
+        return (SECOND, "", "", "NO: nothing was applied", "")
+    await _sql(url, "INSERT INTO shop VALUES (0, 'later')")
+    began = monotonic()
+    await rollback(url, done.run)
+    back = monotonic() - began
+    same = await _sql(url, "SELECT * FROM shop ORDER BY id") == [(0, "later", None), *rows]
+    same = same and await _sql(url, case.versions) == version
+    again = await apply_tool(url, command, scratch_url=scratch)
+    return (SECOND, f"{applied:.1f}", f"{back:.1f}", "yes" if same else "NO", "yes" if again else "NO")
+
+
+async def _sql(url: str, query: str) -> list[Any]:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        cursor = await connection.execute(query.encode())
+        return await cursor.fetchall() if cursor.description else []
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="a part of a tool's name")
+    sys.exit(asyncio.run(main(parser.parse_args().only)))
