@@ -16,7 +16,7 @@ from watchdog.cli.migration_quarantine import quarantine
 from watchdog.cli.migration_rehearse import insist, rehearse
 from watchdog.cli.migration_settle import settle
 from watchdog.cli.migration_status import status
-from watchdog.cli.migration_tool import Tool, Variables, VersionTables, apply_by_tool, split
+from watchdog.cli.migration_tool import Tool, Variables, VersionTables, apply_by_tool, finish_what_stopped, split
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
 from watchdog.config.spans import EXAMPLE, parse_span
@@ -130,6 +130,7 @@ def rollback(run: RunNumber, database: Database, as_json: Json = False) -> None:
     if is_graph(database):
         take_back_from_graph(database, run, as_json=as_json)
         return
+    finish_what_stopped(database, run)
     report = asyncio.run(take_back(database, run))
     if as_json:
         emit(asdict(report))

@@ -12,6 +12,7 @@ from watchdog.cli.output import complain, emit, say
 from watchdog.migrations.options import Options
 from watchdog.migrations.tools.address import Command, ToolError
 from watchdog.migrations.tools.apply import ToolApplied, apply_tool
+from watchdog.migrations.tools.finish import resume
 from watchdog.migrations.tools.known import TOOLS
 
 T = TypeVar("T")
@@ -60,6 +61,13 @@ def apply_by_tool(database: str, command: Command, scratch: str | None, options:
         say(f"  a rollback keeps apart what is written into {what}")
     for sentence in done.lowered:
         complain(sentence if done.reversible else f"protection is lowered: {sentence}")
+
+
+def finish_what_stopped(database: str, run: int) -> None:
+    """Finishes a run whose process died while its tool worked, so that it can be taken back."""
+    finished = asyncio.run(resume(database, run))
+    for sentence in finished.lowered if finished is not None else ():
+        complain(sentence)
 
 
 def complain_line(line: str) -> None:

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from watchdog.migrations.images import qualified
-from watchdog.migrations.rehearse.snapshots import Snapshot, Snapshots, common, listed, missing, number
+from watchdog.migrations.rehearse.snapshots import Snapshot, Snapshots, common, listed, missing, number, relabelled
 from watchdog.migrations.renames import literal
 from watchdog.migrations.shape import Connection, Shape, Table
 
@@ -21,7 +21,13 @@ class Moments:
 
 @dataclass(frozen=True)
 class _One:
-    """One table at every moment."""
+    """One table at every moment.
+
+    Attributes:
+        loosened: Columns of foreign keys with ON DELETE SET NULL that the script dropped: when such a key comes back,
+            it does what it would have done.
+        common: Columns that can be compared over all moments.
+    """
 
     old: Table
     new: Table
@@ -29,6 +35,8 @@ class _One:
     after: Snapshot
     later: Snapshot
     back: Snapshot
+    loosened: frozenset[int]
+    common: tuple[int, ...]
 
     def changed(self, of: Snapshot, than: Snapshot) -> str:
         """Rows of one moment that another one has not."""
@@ -38,6 +46,7 @@ class _One:
 async def losses(connection: Connection, run: int, old: Shape, new: Shape, moments: Moments) -> list[str]:
     """What is not as it must be, as sentences without any value of a row."""
     found: list[str] = []
+    other = relabelled(old, new)
     for table in old.tables:
         if table.number not in moments.before:
             continue
@@ -46,7 +55,9 @@ async def losses(connection: Connection, run: int, old: Shape, new: Shape, momen
         if now is None:
             found += await _of_dropped(connection, run, table, before, back)
             continue
-        one = _One(table, now, before, moments.after[table.number], moments.later[table.number], back)
+        after, later = moments.after[table.number], moments.later[table.number]
+        loosened, comparable = _loosened(old, new, table), common(table, now, other)
+        one = _One(table, now, before, after, later, back, loosened, comparable)
         found += await (_by_key if one.after.keyed else _by_rows)(connection, run, one)
     known = {table.number for table in old.tables}
     for table in new.tables:
@@ -54,6 +65,16 @@ async def losses(connection: Connection, run: int, old: Shape, new: Shape, momen
             written = await missing(connection, moments.later[table.number], moments.after[table.number])
             found += _say(written - await _kept(connection, run, table), table, "later rows", "not in quarantine")
     return found
+
+
+def _loosened(old: Shape, new: Shape, table: Table) -> frozenset[int]:
+    names = {
+        column
+        for key in old.foreign_keys
+        if key.child == table.name and key.on_delete == "n" and key not in new.foreign_keys
+        for column in key.columns
+    }
+    return frozenset(column.number for column in table.columns if column.name in names)
 
 
 def _say(count: int, table: Table, rows: str, what: str) -> list[str]:
@@ -83,7 +104,7 @@ async def _by_rows(connection: Connection, run: int, one: _One) -> list[str]:
     kept = await _kept(connection, run, one.old)
     touched = await number(connection, f"SELECT count(*) FROM {one.changed(one.after, one.later)} AS t")
     lost = await missing(connection, one.before, one.back) - touched - kept
-    columns = listed(common(one.old, one.new))
+    columns = listed(one.common)
     found = _say(lost, one.old, "earlier rows", "gone or changed")
     if not columns:
         return found
@@ -99,44 +120,54 @@ async def _by_rows(connection: Connection, run: int, one: _One) -> list[str]:
 
 async def _by_key(connection: Connection, run: int, one: _One) -> list[str]:
     key = ", ".join(f'q."row" ->> {literal(name)}' for name in one.old.key)
-    columns, back = listed(one.before.columns, "b."), listed(one.before.columns, "r.")
-    gone, new = one.changed(one.after, one.later), one.changed(one.later, one.after)
     users = (
         f"WITH aside AS (SELECT ROW({key})::text AS k FROM {_quarantine(run, one.old)} AS q),"
         f" before AS (SELECT * FROM {one.before.image}), back AS (SELECT * FROM {one.back.image}),"
-        f" after AS (SELECT * FROM {one.after.image}), written AS {new},"
-        f" touched AS (SELECT k FROM {gone} AS g UNION SELECT k FROM written)"
+        f" after AS (SELECT * FROM {one.after.image}), later AS (SELECT * FROM {one.later.image}),"
+        f" written AS {one.changed(one.later, one.after)},"
+        f" touched AS (SELECT k FROM {one.changed(one.after, one.later)} AS g UNION SELECT k FROM written)"
     )
-    aside = "NOT EXISTS (SELECT FROM aside WHERE aside.k = {0}.k)".format
-    lost = (
-        f"{users} SELECT count(*) FROM before AS b WHERE b.k NOT IN (SELECT k FROM touched) AND {aside('b')}"
-        f" AND NOT EXISTS (SELECT FROM back AS r WHERE r.k = b.k AND ROW({back}) IS NOT DISTINCT FROM ROW({columns}))"
-    )
-    # A column that the user left as the script had set it goes back to what it was.
-    kept = " AND ".join(
+    questions = {
+        ("earlier rows", "gone or changed"): f"before AS r WHERE {_no('touched')} AND {_no('aside')}"
+        f" AND NOT EXISTS (SELECT FROM back AS b WHERE {_same(one)})",
+        ("later rows", "neither live nor in quarantine"): "written AS r LEFT JOIN after AS a ON a.k = r.k"
+        f" WHERE {_no('aside')} AND NOT EXISTS (SELECT FROM back AS b WHERE {_kept_by_users(one)})",
+        ("rows", "there again that users had deleted"): f"back AS r WHERE NOT {_no('after')} AND {_no('later')}",
+        ("rows", "there that nobody wrote"): f"back AS r WHERE {_no('before')} AND {_no('written')}",
+    }
+    found: list[str] = []
+    for (rows, what), question in questions.items():
+        found += _say(await number(connection, f"{users} SELECT count(*) FROM {question}"), one.old, rows, what)
+    return found
+
+
+def _no(others: str) -> str:
+    return f"NOT EXISTS (SELECT FROM {others} AS o WHERE o.k = r.k)"
+
+
+def _same(one: _One) -> str:
+    """That a row is back as it was."""
+    return " AND ".join(
         [
-            "r.k = w.k",
+            "b.k = r.k",
+            *(f"(b.a{n} IS NOT DISTINCT FROM r.a{n}{_or_null(one, n)})" for n in one.before.columns),
+        ]
+    )
+
+
+def _or_null(one: _One, column: int) -> str:
+    return f" OR b.a{column} IS NULL" if column in one.loosened else ""
+
+
+def _kept_by_users(one: _One) -> str:
+    """That a written row is back; a column that the user left as the script had set it goes back to what it was."""
+    return " AND ".join(
+        [
+            "b.k = r.k",
             *(
-                f"(r.a{n} IS NOT DISTINCT FROM w.a{n} OR (a.k IS NOT NULL AND w.a{n} IS NOT DISTINCT FROM a.a{n}))"
-                for n in common(one.old, one.new)
+                f"(b.a{n} IS NOT DISTINCT FROM r.a{n} OR (a.k IS NOT NULL AND r.a{n} IS NOT DISTINCT FROM a.a{n})"
+                f"{_or_null(one, n)})"
+                for n in one.common
             ),
         ]
     )
-    unseen = (
-        f"{users} SELECT count(*) FROM written AS w LEFT JOIN after AS a ON a.k = w.k"
-        f" WHERE {aside('w')} AND NOT EXISTS (SELECT FROM back AS r WHERE {kept})"
-    )
-    undead = (
-        f"{users} SELECT count(*) FROM back AS r WHERE r.k IN (SELECT k FROM after)"
-        f" AND r.k NOT IN (SELECT k FROM {one.later.image})"
-    )
-    extra = (
-        f"{users} SELECT count(*) FROM back AS r WHERE r.k NOT IN (SELECT k FROM before)"
-        f" AND r.k NOT IN (SELECT k FROM written)"
-    )
-    return [
-        *_say(await number(connection, lost), one.old, "earlier rows", "gone or changed"),
-        *_say(await number(connection, unseen), one.old, "later rows", "neither live nor in quarantine"),
-        *_say(await number(connection, undead), one.old, "rows", "there again that users had deleted"),
-        *_say(await number(connection, extra), one.old, "rows", "there that nobody wrote"),
-    ]

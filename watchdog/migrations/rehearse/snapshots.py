@@ -1,14 +1,14 @@
 # ruff: noqa: S608 - SQL made of names is what this is for; each is quoted by `quote` or `literal`
 """The rows of every table at one moment, kept as text in the copy itself, so that moments can be compared there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from watchdog.migrations.images import qualified
 from watchdog.migrations.renames import quote
 from watchdog.migrations.session import plain_text
-from watchdog.migrations.shape import Connection, Shape, Table
+from watchdog.migrations.shape import Connection, Shape, Table, look
 
 _ALIKE: Final = frozenset({"smallint", "integer", "bigint"}), frozenset({"text", "character varying"})
 
@@ -29,6 +29,12 @@ class Snapshot:
 
 Snapshots = Mapping[int, Snapshot]
 """By the number that the table had when it was seen first."""
+
+
+async def shape_of(connection: Connection) -> Shape:
+    """The shape now, with every type called by its full name."""
+    async with connection.transaction():
+        return await look(connection)
 
 
 async def take(connection: Connection, moment: str, shape: Shape, like: Shape | None = None) -> Snapshots:
@@ -89,13 +95,33 @@ async def _keep(
     return Snapshot(image, tuple(names), keyed)
 
 
-def common(old: Table, new: Table) -> tuple[int, ...]:
-    """The columns, by number, whose values can be compared as text before and after."""
+def relabelled(old: Shape, new: Shape) -> frozenset[str]:
+    """Enum types some of whose labels are others now, so that an equal value is another text."""
+    now = _labels(new)
+    return frozenset(name for name, labels in _labels(old).items() if not labels <= now.get(name, labels))
+
+
+def _labels(shape: Shape) -> dict[str, set[str]]:
+    types = {one.number: f"{one.schema}.{one.name}" for one in shape.names if one.group == "type"}
+    found: dict[str, set[str]] = {}
+    for one in shape.names:
+        if one.group == "label":
+            found.setdefault(types[one.parent], set()).add(one.name)
+    return found
+
+
+def common(old: Table, new: Table, other: Collection[str] = ()) -> tuple[int, ...]:
+    """The columns, by number, whose values can be compared as text before and after.
+
+    Args:
+        other: Types whose values read in another way now.
+    """
     there = {column.number: column for column in new.columns}
     return tuple(
         column.number
         for column in old.columns
         if (now := there.get(column.number)) is not None
+        and column.type.replace('"', "").removesuffix("[]") not in other
         and not column.generated
         and not now.generated
         and (column.type == now.type or any({column.type, now.type} <= each for each in _ALIKE))

@@ -38,6 +38,7 @@ class Given:
         rows: Of each table, for a sample.
         masked: Whether text, JSON and binary values are masked on the way to the copy.
         writes: Recorded writes of the old version.
+        generated: Whether rows of every table are written besides.
         statements: What the old version runs.
         statistics: Whether the statements are read from pg_stat_statements too.
     """
@@ -48,6 +49,7 @@ class Given:
     rows: int = 1_000
     masked: bool = True
     writes: tuple[RecordedWrite, ...] = ()
+    generated: bool = True
     statements: tuple[Statement, ...] = ()
     statistics: bool = False
 
@@ -76,14 +78,14 @@ class HeldLock:
     Attributes:
         line: Of the statement that took it, counted from 1.
         relation: `schema.name`, as it was called before.
-        rows: As the planner estimates them in production.
+        rows: As the planner of production estimates them; None when it never looked.
         bytes: On production's disk, with indexes.
     """
 
     line: int
     relation: str
     mode: LockMode
-    rows: int
+    rows: int | None
     bytes: int
 
     @property

@@ -33,10 +33,10 @@ async def write(connection: Connection) -> Written:
         # The last one is deleted where there are several.
         changing, leaving = (rows[:-1], rows[-1:]) if len(rows) > 1 else (rows, [])
         for place, change in zip(changing, _changes(columns, len(changing)), strict=False):
-            done = await _try(connection, f"UPDATE {table} SET {change} WHERE tableoid = %s AND ctid = %s::tid", place)
+            done = await _try(connection, f"UPDATE {table} SET {change} {_at(*place)}")
             updated, refused = updated + done, refused + (not done)
         for place in leaving:
-            done = await _try(connection, f"DELETE FROM {table} WHERE tableoid = %s AND ctid = %s::tid", place)
+            done = await _try(connection, f"DELETE FROM {table} {_at(*place)}")
             deleted, refused = deleted + done, refused + (not done)
         for number in range(1, min(_COPIES, len(rows)) + 1):
             done = await _try(connection, _copy(table, columns, number))
@@ -44,11 +44,15 @@ async def write(connection: Connection) -> Written:
     return Written(inserted, updated, deleted, refused)
 
 
-async def _try(connection: Connection, statement: str, values: Sequence[Any] | None = None) -> int:
+def _at(table: int, place: str) -> str:
+    return f"WHERE tableoid = {table} AND ctid = '{place}'"
+
+
+async def _try(connection: Connection, statement: str) -> int:
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL statement_timeout = '30s'")
-            return (await connection.execute(statement.encode(), values)).rowcount
+            return (await connection.execute(statement.encode())).rowcount
     except psycopg.Error:
         return 0
 

@@ -14,6 +14,7 @@ from watchdog.ports.errors import WatchdogError
 MARK: Final = "watchdog.tool"
 """The setting by which a session says that it is the tool's."""
 _PORT: Final = "5432"
+_LONGEST: Final = 120
 _PLACEHOLDER: Final = re.compile(r"\{(url|jdbc_url|sqitch_url|host|port|user|password|dbname)\}")
 _LIBPQ: Final = {
     "host": "PGHOST",
@@ -67,6 +68,11 @@ class Command:
         """The command as it was given, with placeholders."""
         return " ".join(self.words)
 
+    @property
+    def short(self) -> str:
+        """The command as a message names it: Java's class paths are long."""
+        return self.text if len(self.text) <= _LONGEST else f"{self.words[0]} … {self.words[-1]}"
+
 
 @dataclass(frozen=True)
 class Address:
@@ -103,12 +109,13 @@ class Address:
         who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
         # Some drivers do not read + as a space.
         query = urlencode({**ssl, "options": options}, quote_via=quote)
+        called = quote(session_name(run), safe="")
         where = f"{_bracketed(host)}:{port}/{quote(name, safe='')}"
         values = {
-            "url": f"postgresql://{who}@{where}?{query}",
-            "jdbc_url": f"jdbc:postgresql://{where}?{query}",
+            "url": f"postgresql://{who}@{where}?{query}&application_name={called}",
+            "jdbc_url": f"jdbc:postgresql://{where}?{query}&ApplicationName={called}",
             "sqitch_url": f"db:pg://{who}@{where}",
-            "host": host, "port": port, "user": user, "password": password, "dbname": name,
+            "name": session_name(run), "host": host, "port": port, "user": user, "password": password, "dbname": name,
         }  # fmt: skip
         return cls(values, options, ssl)
 
@@ -119,7 +126,7 @@ class Address:
         kept = {key: value for key, value in inherited.items() if key not in {"PGSERVICE", "PGHOSTADDR"}}
         own = {name: self.filled(value) for name, value in command.kind.environment.items()}
         asked = dict.fromkeys(("DATABASE_URL", *command.variables), self.values["url"])
-        return {**kept, **libpq, "PGOPTIONS": self.options, **own, **asked}
+        return {**kept, **libpq, "PGOPTIONS": self.options, "PGAPPNAME": self.values["name"], **own, **asked}
 
     def words(self, command: Command, words: Sequence[str] | None = None) -> tuple[str, ...]:
         """The command with every placeholder filled in."""
@@ -138,6 +145,11 @@ class Address:
         for secret in {password, quote(password, safe="")} - {""}:
             text = text.replace(secret, "***")
         return text
+
+
+def session_name(run: int) -> str:
+    """What the tool's sessions are called where people look at sessions."""
+    return f"watchdog tool {run}"
 
 
 def status_words(command: Command) -> tuple[str, ...] | None:

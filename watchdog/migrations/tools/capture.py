@@ -113,8 +113,9 @@ async def uninstall(connection: Connection, run: int) -> None:
             (trigger(run), f"{trigger(run)}_truncate"),
         )
     ).fetchall()
-    for (statement,) in rows:
-        await patiently(connection, (statement,), "The triggers that watched the tool cannot be taken away")
+    # Together: with the lock of one table in hand we must not wait for another's for long.
+    statements = [statement for (statement,) in rows]
+    await patiently(connection, statements, "The triggers that watched the tool cannot be taken away")
 
 
 async def drop_log(connection: Connection, run: int) -> None:
@@ -126,6 +127,21 @@ async def drop_log(connection: Connection, run: int) -> None:
 async def abandon(connection: Connection, run: int) -> None:
     """Takes everything away as far as that is possible, when something else went wrong already."""
     with suppress(WatchdogError, psycopg.Error):
+        await uninstall(connection, run)
+        await drop_log(connection, run)
+
+
+async def sweep(connection: Connection) -> None:
+    """Takes away what runs left behind that are over or gone; raises WatchdogError when somebody holds a table."""
+    rows = await (
+        await connection.execute(
+            "SELECT number FROM (SELECT DISTINCT (regexp_match(proname, '^tool_([0-9]+)_capture$'))[1]::bigint"
+            " AS number FROM pg_proc WHERE pronamespace = 'watchdog'::regnamespace) AS left_behind"
+            " WHERE number IS NOT NULL AND NOT EXISTS (SELECT FROM watchdog.migration_runs"
+            " WHERE id = number AND state IN ('preparing', 'applying'))"
+        )
+    ).fetchall()
+    for (run,) in rows:
         await uninstall(connection, run)
         await drop_log(connection, run)
 
@@ -151,6 +167,11 @@ async def events(connection: Connection, run: int, table: int) -> AsyncIterator[
         await cursor.execute(query.encode(), (table,))
         async for tool, op, shape, old, new in cursor:
             yield Logged(tool, op, tuple(shape), old, new)
+
+
+def is_ours(line: str) -> bool:
+    """Whether a line of the catalog is one of our triggers."""
+    return line.startswith(f"trigger CREATE TRIGGER {_OURS}")
 
 
 def without_triggers(shape: Shape) -> tuple[str, ...]:

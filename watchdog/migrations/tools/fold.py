@@ -81,7 +81,10 @@ class ByKey:
             (self._tool_update if event.tool else self._user_update)(event, old, new)
         else:
             if old is not None:
-                (self._tool_row if event.tool else self._user_delete)(event, old)
+                if event.tool:
+                    self._tool_row(event, old)
+                else:
+                    self._user_delete(old)
             if new is not None:
                 (self._tool_row if event.tool else self._user_insert)(event, new)
 
@@ -133,10 +136,11 @@ class ByKey:
         else:
             self._after.pop(key, None)
 
-    def _user_delete(self, event: Event, old: Row) -> None:
+    def _user_delete(self, old: Row) -> None:
         key = self._key(old)
         self._before.pop(key, None)
         self._since.pop(key, None)
+        self._touched.pop(key, None)
 
     def _user_update(self, event: Event, old: Row, new: Row) -> None:
         key = self._key(new)
@@ -145,11 +149,14 @@ class ByKey:
                 continue
             if number in event.was and key in self._before and not self._is_touched(key, number):
                 self._before[key][number] = new[number]
-            elif number in event.now or number in event.was:
+            elif number in event.now:
                 self._since.setdefault(key, {})[number] = new[number]
                 if key in self._after and (key, number) not in self._fixed:
                     self._after[key][number] = old.get(number)
                     self._fixed.add((key, number))
+            elif number in event.was and key in self._before:
+                # The column goes or gets another type later on: nothing of it is left to compare with.
+                self._before[key][number] = new[number]
             else:
                 self._unplaced.append(new)
                 break

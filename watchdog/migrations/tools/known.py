@@ -1,7 +1,7 @@
 """The tools that we know: how each is told where the database is, and what it keeps there about itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -18,7 +18,7 @@ class Tool:
         appends: Words that come after the program's name, for a tool that reads no environment.
     """
 
-    environment: Mapping[str, str] = MappingProxyType({})
+    environment: Mapping[str, str] = field(default_factory=dict)
     verbs: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     appends: tuple[str, ...] = ()

@@ -1,0 +1,231 @@
+"""Lets a tool migrate a database so that it can be taken back: learnt on a copy, archived, watched while it works."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+
+from watchdog.migrations.budget import check, predict
+from watchdog.migrations.catalog import catalog
+from watchdog.migrations.clone import scratch
+from watchdog.migrations.dump import dump
+from watchdog.migrations.images import archive_before, image, qualified
+from watchdog.migrations.manifest import Manifest, begin, record
+from watchdog.migrations.options import Options, OptionsError
+from watchdog.migrations.rollback import take_back
+from watchdog.migrations.runs import images_of, prepare, register, seal
+from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
+from watchdog.migrations.shape import Connection, Shape, load_query, look
+from watchdog.migrations.toc import Entry
+from watchdog.migrations.tools import capture
+from watchdog.migrations.tools.address import Address, Command
+from watchdog.migrations.tools.begun import Begun, drop, save
+from watchdog.migrations.tools.correct import tokens
+from watchdog.migrations.tools.finish import Finished, finish
+from watchdog.migrations.tools.process import Ended
+from watchdog.migrations.tools.process import run as run_process
+from watchdog.migrations.tools.study import Study, heeds_its_address, study, tables_with_rows
+from watchdog.migrations.undo import Plan
+from watchdog.ports.errors import WatchdogError
+
+_DEFAULTS: Final = Options()
+_NOTHING: Final = Plan((), (), (), (), (), (), (), ())
+_LOCK: Final = "hashtext('watchdog.migration_runs'), %s::int"
+
+
+@dataclass(frozen=True)
+class ToolApplied:
+    """What a tool did.
+
+    Attributes:
+        archives: Rows kept of each table, as they were before.
+        quarantines: What a rollback would keep apart: tables and columns that the tool made.
+        lowered: Why not everything can be taken back, or what is not certain, as sentences.
+        reversible: Whether `rollback` takes it back.
+    """
+
+    run: int
+    archives: dict[str, int]
+    quarantines: tuple[str, ...]
+    lowered: tuple[str, ...] = ()
+    reversible: bool = True
+
+
+@dataclass(frozen=True)
+class _Job:
+    production: Connection
+    url: str
+    command: Command
+    entries: tuple[Entry, ...]
+    options: Options
+    study: Study
+
+
+def _unheard(_: str) -> None:
+    pass
+
+
+async def apply_tool(
+    url: str, command: Command, *, scratch_url: str | None = None, options: Options = _DEFAULTS,
+    hear: Callable[[str], None] = _unheard,
+) -> ToolApplied | None:  # fmt: skip
+    """Runs a migration tool, with everything archived that it destroys; None when it has nothing to do.
+
+    Args:
+        scratch_url: A scratch server, as superuser; without it one of our own is started.
+        hear: Hears what the tool says in production.
+
+    Raises:
+        RefusedError: It cannot be taken back, or not be watched; nothing was changed.
+        WatchdogError: It failed; the message says whether anything was changed.
+    """
+    if not options.archive or options.defer:
+        raise OptionsError("--no-archive and --defer are for scripts; a tool runs its own statements: leave them out.")
+    await heeds_its_address(url, command)
+    async with connected(url, options.role) as production:
+        await prepare(production)
+        await capture.sweep(production)
+        entries = await dump(url, options.role)
+        async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
+            found = await study(production, admin, entries, command, options.role)
+        if found.does_nothing:
+            return None
+        return await _carry_out(_Job(production, url, command, entries, options, found), hear)
+
+
+async def _carry_out(job: _Job, hear: Callable[[str], None]) -> ToolApplied:
+    production = job.production
+    prediction = await predict(production, job.study.plan.tables)
+    if too_much := check(prediction, job.options.budget_bytes):
+        raise RefusedError((too_much,))
+    run, begun = await _begin(job, prediction.rollback_seconds)
+    await production.execute(f"SELECT pg_advisory_lock({_LOCK})".encode(), (run,))
+    try:
+        archives = await _make_ready(job, run, begun)
+        ended = await _run(job, run, hear)
+        if ended.status:
+            await _failed(job, run, begun, ended)
+        done = await _settled(job, run, begun)
+    finally:
+        await production.execute(f"SELECT pg_advisory_unlock({_LOCK})".encode(), (run,))
+    await seal(production, run)
+    lowered = (*job.study.notes, *done.lowered)
+    return ToolApplied(run, archives, done.made, lowered, done.reversible)
+
+
+async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
+    """The run stands in the database before anything else does."""
+    production = job.production
+    async with production.transaction():
+        await plain_text(production)
+        shape = await look(production)
+        if shape.outline() != job.study.learnt.shape_before.outline():
+            raise RefusedError(("the schema changed while the tool was tried on a copy; try again",))
+        lines = await catalog(production)
+        positions = await sequence_positions(production)
+        kept = {table.number for table in shape.tables if table.name in job.study.archived and table.kind == "r"}
+        columns = {number: await tokens(production, number) for number in kept}
+        outside = json.dumps(await (await production.execute(load_query("outside.sql"))).fetchone())
+        run = await begin(production, job.command.text, job.options, rollback_seconds, state="preparing")
+        # A plan of nothing: until the tool has ended nobody knows what there is to take back.
+        await record(production, run, Manifest(_NOTHING, lines, "", positions, positions, role=job.options.role))
+        begun = Begun(
+            job.entries, shape, lines, positions, columns, outside,
+            job.study.plan, job.study.learnt.shape_forward.outline(), job.study.archived, job.study.made,
+            job.command.version_tables, job.options.role,
+        )  # fmt: skip
+        await save(production, run, begun)
+        return run, begun
+
+
+async def _make_ready(job: _Job, run: int, begun: Begun) -> dict[str, int]:
+    """Watches the tables and archives them; takes everything away again when that fails."""
+    production = job.production
+    try:
+        archived = {table.name for table in begun.shape.tables if table.number in begun.columns}
+        others = [name for name in tables_with_rows(begun.shape) if name not in archived]
+        await capture.install(production, run, sorted(archived), others)
+        kept = await _archive(production, run, job.study.plan)
+        await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
+    except (psycopg.Error, WatchdogError) as error:
+        await _forget(production, run)
+        raise WatchdogError(f"The tool was not started, and nothing was changed: {str(error).strip()}") from error
+    return kept
+
+
+async def _archive(production: Connection, run: int, plan: Plan) -> dict[str, int]:
+    """The images before, all of one moment; what the log has of earlier ones is in them."""
+    kept: dict[str, int] = {}
+    async with production.transaction():
+        await production.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        await plain_text(production)
+        await production.execute("SELECT set_config('search_path', '', true)")
+        await capture.forget(production, run)
+        for index, table in enumerate(plan.tables):
+            if table.kind in {"rebuilt", "gone"}:
+                cursor = await production.execute(archive_before(run, index, table).encode())
+                await register(production, run, image(run, index, "before"), qualified(table.name), cursor.rowcount)
+                kept[".".join(table.name)] = cursor.rowcount
+    return kept
+
+
+async def _run(job: _Job, run: int, hear: Callable[[str], None]) -> Ended:
+    address = Address.of(job.url, run, role=job.options.role)
+    try:
+        return await run_process(job.command, address, job.command.words, hear)
+    except (asyncio.CancelledError, WatchdogError) as error:
+        # What it committed so far is taken back all the same, and then said.
+        return Ended(-1, str(error) or "it was stopped")
+
+
+async def _forget(production: Connection, run: int) -> None:
+    """Nothing was done: the run and all of it go."""
+    await capture.abandon(production, run)
+    await drop(production, run)
+    for name in await images_of(production, run):
+        await production.execute(f"DROP TABLE {name}".encode())
+    await production.execute("DELETE FROM watchdog.migration_runs WHERE id = %s", (run,))
+
+
+async def _settled(job: _Job, run: int, begun: Begun) -> Finished:
+    try:
+        return await finish(job.production, job.url, run, begun)
+    except (psycopg.Error, WatchdogError) as error:
+        raise WatchdogError(
+            f"The tool is done, but run {run} could not be finished and stays `applying`, so it cannot be taken back:"
+            f" {str(error).strip()}; the rows of before are in watchdog.run_{run}_…, later writes in"
+            f" {capture.log(run)}."
+        ) from error
+
+
+async def _failed(job: _Job, run: int, begun: Begun, ended: Ended) -> None:
+    """Takes back what a tool committed before it failed; raises WatchdogError that says how that went."""
+    production = job.production
+    how = f"The tool failed with status {ended.status}:\n{ended.said}\n"
+    if not await _changed(production, run, begun):
+        await _forget(production, run)
+        raise WatchdogError(f"{how}Nothing was changed.")
+    try:
+        done = await finish(production, job.url, run, begun)
+        if not done.reversible:
+            await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
+            raise RefusedError(done.lowered)
+        async with production.transaction():
+            await take_back(production, run)
+    except (psycopg.Error, WatchdogError) as error:
+        raise WatchdogError(
+            f"{how}What it had committed stays, as it cannot be taken back: {str(error).strip()}; repair what stopped"
+            f" the tool and run it again, or look at run {run} and its rows of before in watchdog.run_{run}_… by hand."
+        ) from error
+    raise WatchdogError(f"{how}What it had committed was taken back: run {run} is rolled back.")
+
+
+async def _changed(production: Connection, run: int, begun: Begun) -> bool:
+    async with production.transaction():
+        now: Shape = await look(production)
+        lines = tuple(line for line in await catalog(production) if not capture.is_ours(line))
+        rewritten = {t.number: t.storage for t in now.tables} != {t.number: t.storage for t in begun.shape.tables}
+        return rewritten or lines != begun.catalog or bool(await capture.written(production, run, tool=True))

@@ -1,0 +1,224 @@
+# ruff: noqa: S608 - SQL made of names is what this is for; each is one of ours
+"""What is done when a tool has ended: images after, users' writes told from its own, and the plan of what it did."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from watchdog.migrations.catalog import catalog
+from watchdog.migrations.dump import dump
+from watchdog.migrations.images import archive_after, image, qualified
+from watchdog.migrations.manifest import Manifest, finished, record
+from watchdog.migrations.renames import literal, quote, renames_back
+from watchdog.migrations.runs import named, register
+from watchdog.migrations.session import connected, plain_text, sequence_positions
+from watchdog.migrations.shape import Connection, Shape, load_query, look
+from watchdog.migrations.table_plans import TablePlan
+from watchdog.migrations.tools import capture
+from watchdog.migrations.tools.address import session_name
+from watchdog.migrations.tools.begun import Begun, drop, load
+from watchdog.migrations.tools.correct import correct
+from watchdog.migrations.tools.study import is_version_table
+from watchdog.migrations.undo import Learnt, Plan, plan
+from watchdog.ports.errors import WatchdogError
+
+_KEPT = frozenset({"rebuilt", "gone"})
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is applied.
+
+    Attributes:
+        made: Tables and columns that the tool made.
+        lowered: Why not everything can be taken back, or what is not certain.
+    """
+
+    made: tuple[str, ...]
+    lowered: tuple[str, ...]
+    reversible: bool
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The way back; `plan` is None when there is none."""
+
+    plan: Plan | None
+    lowered: tuple[str, ...] = ()
+
+
+async def resume(url: str, run: int) -> Finished | None:
+    """Finishes a run whose process died while the tool worked, so that it can be taken back; None when it is none.
+
+    Raises:
+        WatchdogError: It is still being applied, or it cannot be finished.
+    """
+    async with connected(url) as first:
+        begun = await load(first, run)
+    if begun is None:
+        return None
+    async with connected(url, begun.role) as production:
+        row = await (
+            await production.execute(
+                "SELECT pg_try_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,)
+            )
+        ).fetchone()
+        if not (row and row[0]):
+            raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
+        busy = await (
+            await production.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
+                (session_name(run),),
+            )
+        ).fetchone()
+        if busy:
+            raise WatchdogError(
+                f"The tool of run {run} still works, in the session with pid {busy[0]}; wait for it, or stop it first."
+            )
+        with named(f"Run {run} cannot be finished"):
+            return await finish(production, url, run, begun)
+
+
+async def finish(production: Connection, url: str, run: int, begun: Begun) -> Finished:
+    """Makes the run `applied`, with all that a rollback needs, and takes the triggers away.
+
+    Raises:
+        WatchdogError: Somebody holds a table for too long.
+        psycopg.Error: It failed; everything is as it was when the tool ended.
+    """
+    way = await _way(production, url, begun)
+    async with production.transaction():
+        # Images and log are of one moment; what users write from then on is simply later.
+        await production.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        await plain_text(production)
+        forward = await look(production)
+        lowered = list(way.lowered)
+        surprises = await _surprises(production, run, begun, forward)
+        if surprises:
+            lowered.append(f"the tool wrote {', '.join(surprises)}, of which no rows are kept")
+        if json.dumps(await (await production.execute(load_query("outside.sql"))).fetchone()) != begun.outside:
+            lowered.append("it changed large objects, roles or settings, which do not come back")
+        undo = way.plan
+        if undo is not None:
+            await _renumber(production, run, begun.plan, undo)
+            lowered += await _images(production, run, undo, begun, forward)
+        await capture.uninstall(production, run)
+        await capture.drop_log(production, run)
+        await drop(production, run)
+        reversible = undo is not None and not surprises
+        await _record(production, run, undo, begun)
+        if lowered:
+            await production.execute(
+                "UPDATE watchdog.migration_runs SET reversible = %s, reason = %s WHERE id = %s",
+                (reversible, "; ".join(lowered), run),
+            )
+        await finished(production, run)
+    made = [f"table {qualified(t.forward or t.name)}" for t in (undo.tables if undo else ()) if t.kind == "new"]
+    made += [f"columns of {qualified(t.name)}" for t in (undo.tables if undo else ()) if t.added and t.kind != "new"]
+    return Finished(tuple(made), tuple(lowered), reversible)
+
+
+async def _way(production: Connection, url: str, begun: Begun) -> _Way:
+    """The plan that was proven on the copy, when the tool did the same here; else one from what is here now."""
+    async with production.transaction():
+        forward = await look(production)
+    if capture.without_triggers(forward) == begun.outline:
+        return _Way(begun.plan)
+    other = "the tool made another schema than on a copy of it"
+    if renames_back(begun.shape, forward):
+        return _Way(None, (f"{other}, and renamed what was there, so no way back is known",))
+    entries = capture.entries_without_triggers(await dump(url, begun.role))
+    learnt = Learnt(begun.entries, entries, begun.shape, forward, forward, ())
+    undo = plan(learnt, begun.archived)
+    archived = {table.name for table in begun.plan.tables if table.kind in _KEPT}
+    if lost := sorted({table.name for table in undo.tables if table.kind in _KEPT} - archived):
+        names = ", ".join(map(qualified, lost))
+        return _Way(None, (f"{other}, and it destroyed rows of {names}, of which none are kept",))
+    return _Way(undo, (f"{other}, so its way back was not rehearsed; it is checked when it is gone",))
+
+
+async def _surprises(production: Connection, run: int, begun: Begun, forward: Shape) -> list[str]:
+    """Tables of before that the tool wrote or rewrote although no rows of them are kept."""
+    old = {table.number: table for table in begun.shape.tables if table.kind == "r"}
+    touched = set(await capture.written(production, run, tool=True))
+    touched |= {t.number for t in forward.tables if t.number in old and old[t.number].storage != t.storage}
+    return sorted(qualified(old[number].name) for number in touched if number in old and number not in begun.columns)
+
+
+async def _renumber(production: Connection, run: int, was: Plan, now: Plan) -> None:
+    """Images are called by their place in the plan."""
+    if was.tables == now.tables:
+        return
+    places = {table.name: index for index, table in enumerate(now.tables) if table.kind in _KEPT}
+    moves = [(old, table) for old, table in enumerate(was.tables) if table.kind in _KEPT]
+    for old, _ in moves:
+        await _rename(production, run, image(run, old, "before"), image(run, old, "moved"))
+    for old, table in moves:
+        # What the tool did not come to is kept under a name of its own until the run is settled.
+        new = image(run, places[table.name], "before") if table.name in places else image(run, old, "unused")
+        await _rename(production, run, image(run, old, "moved"), new)
+
+
+async def _rename(production: Connection, run: int, old: str, new: str) -> None:
+    await production.execute(f"ALTER TABLE {old} RENAME TO {new.removeprefix('watchdog.')}".encode())
+    await production.execute(
+        "UPDATE watchdog.migration_archives SET name = %s WHERE run = %s AND name = %s", (new, run, old)
+    )
+
+
+async def _images(production: Connection, run: int, undo: Plan, begun: Begun, forward: Shape) -> list[str]:
+    """The images after, and both kinds corrected; answers with what could not be told apart."""
+    lowered: list[str] = []
+    old = {table.name: table for table in begun.shape.tables}
+    for index, table in enumerate(undo.tables):
+        if table.kind == "rebuilt":
+            await production.execute(archive_after(run, index, table).encode())
+        elif table.kind == "new":
+            await _new_table(production, (run, index, table), forward, begun)
+        if table.kind in _KEPT:
+            there = old[table.name]
+            new = forward.table(there.number) if table.kind == "rebuilt" else None
+            was = begun.columns[there.number]
+            if odd := await correct(production, run, index, table, (there, new), was):
+                lowered.append(f"{odd} writes of users into {qualified(table.name)} came between two of its shapes")
+        for which, name in (("before", table.name), ("after", table.forward)):
+            if name is not None and (table.kind in _KEPT if which == "before" else table.kind in {"rebuilt", "new"}):
+                await _count(production, run, image(run, index, which), qualified(name))
+    return lowered
+
+
+async def _new_table(production: Connection, which: tuple[int, int, TablePlan], forward: Shape, begun: Begun) -> None:
+    """Of a table that the tool made, only what it wrote itself is its own; users may have written already."""
+    run, index, table = which
+    name = table.forward or table.name
+    text = archive_after(run, index, table)
+    if not is_version_table(begun.version_tables, name):
+        number = next(one.number for one in forward.tables if one.name == name)
+        rows = await (
+            await production.execute(
+                "SELECT xmin::text FROM pg_class WHERE oid = %s UNION SELECT xmin::text FROM pg_attribute"
+                " WHERE attrelid = %s AND attnum > 0",
+                (number, number),
+            )
+        ).fetchall()
+        # Rows of transactions that are known as the tool's, and rows that it wrote on the copy as well.
+        own = {xid for (xid,) in rows} | set(await capture.transactions(production, run))
+        text += f" WHERE xmin::text IN ({', '.join(map(literal, sorted(own)))})"
+        if made := begun.made.get(qualified(name)):
+            text += f" OR ROW({quote(name[1])}.*)::text IN ({', '.join(map(literal, made))})"
+    await production.execute(text.encode())
+
+
+async def _count(production: Connection, run: int, name: str, table: str) -> None:
+    row = await (await production.execute(f"SELECT count(*) FROM {name}".encode())).fetchone()
+    await register(production, run, name, table, row[0] if row else 0)
+
+
+async def _record(production: Connection, run: int, undo: Plan | None, begun: Begun) -> None:
+    """Keeps the plan, with the schema as it is without our triggers."""
+    if undo is None:
+        return
+    after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
+    now = await sequence_positions(production)
+    manifest = Manifest(undo, begun.catalog, after, begun.positions, now, role=begun.role)
+    await record(production, run, manifest)
