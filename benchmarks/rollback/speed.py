@@ -190,7 +190,7 @@ Way = Callable[[str], Awaitable[None]]
 
 def page(lines: list[Line], rows: int, tps: tuple[float, float]) -> Iterator[str]:
     """The table."""
-    yield f"{rows:,} accounts, a column of 84 bytes dropped and brought back; clients write 200 rows a second meanwhile."
+    yield f"{rows:,} accounts, a column of 84 bytes dropped and brought back while clients write 200 rows a second."
     yield ""
     heads = ("later writes", "apply", "stall", "rollback", "stall", "p99", "exclusive lock", "writes lost", "predicted")
     yield f"| way | {' | '.join(heads)} |"

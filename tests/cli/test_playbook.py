@@ -43,8 +43,10 @@ def test_a_rehearsal_writes_a_certificate_that_a_release_can_be_sent_with(
     )
     asked: list[object] = []
 
-    async def certify(path: Path, guard: str, up: Sequence[str], writes: Sequence[RecordedWrite]) -> Certificate:
-        asked.extend((path, guard, list(up), list(writes)))
+    async def certify(
+        path: Path, guard: str, up: Sequence[str], writes: Sequence[RecordedWrite], *, release: str
+    ) -> Certificate:
+        asked.extend((path, guard, list(up), list(writes), release))
         return certificate
 
     monkeypatch.setattr(playbook, "certify", certify)
@@ -53,10 +55,10 @@ def test_a_rehearsal_writes_a_certificate_that_a_release_can_be_sent_with(
     out = place / "certificate.json"
     ran = watchdog(
         *("playbook", "rehearse", "--guard", "shop", "--config", "c.yaml", "--writes", str(place / "writes.json")),
-        *("--out", str(out), "--", "apply", "--all"),
+        *("--out", str(out), "--release", "r1", "--", "apply", "--all"),
     )
     assert ran.exit_code == (0 if restored else 1), ran.output
-    assert asked == [Path("c.yaml"), "shop", ["apply", "--all"], [RecordedWrite(**write)]]  # type: ignore[arg-type]
+    assert asked == [Path("c.yaml"), "shop", ["apply", "--all"], [RecordedWrite(**write)], "r1"]  # type: ignore[arg-type]
     assert CertificateBody.model_validate_json(out.read_text()).to_model() == certificate
     assert "old code incompatible" in ran.output
 

@@ -151,6 +151,35 @@ async def test_a_run_whose_process_was_killed_is_finished_and_taken_back(
     assert await resume(pg_database, 1) is None
 
 
+async def test_a_run_that_never_came_to_its_tool_is_taken_away(
+    pg_database: str, scratch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sql(pg_database, SCHEMA)
+    command = plain(tmp_path, (LESS,))
+    monkeypatch.setattr("watchdog.migrations.tools.apply._archive", _dies)
+    with pytest.raises(LookupError):
+        await applied(pg_database, command, scratch)
+    assert await leftovers(pg_database) != []
+    with pytest.raises(RefusedError, match="run 1 of a tool is not finished"):
+        await applied(pg_database, command, scratch)
+    assert await resume(pg_database, 1) is None
+    await rollback(pg_database, 1)
+    assert await leftovers(pg_database) == []
+    with pytest.raises(LookupError):
+        await applied(pg_database, command, scratch)
+    monkeypatch.undo()
+    # Of this one the run itself was lost: whoever comes next takes away what is left of it.
+    await sql(pg_database, "DELETE FROM watchdog.migration_runs")
+    done = await applied(pg_database, command, scratch)
+    assert await leftovers(pg_database) == []
+    await rollback(pg_database, done.run)
+    assert await sql(pg_database, "SELECT w FROM t ORDER BY id") == [("x",), ("y",)]
+
+
+async def _dies(*_: object) -> None:
+    raise LookupError
+
+
 async def test_an_ordinary_owner_can_do_it(owner: str, scratch: str, tmp_path: Path) -> None:
     await sql(owner, "CREATE SCHEMA mine; CREATE TABLE mine.t (id int, v text); INSERT INTO mine.t VALUES (1, 'a')")
     done = await applied(owner, plain(tmp_path, ("UPDATE mine.t SET v = 'b'", "ALTER TABLE mine.t ADD x int")), scratch)
@@ -194,6 +223,39 @@ async def test_a_held_table_stops_us_before_the_tool_begins(
             await applied(pg_database, plain(tmp_path, ("UPDATE t SET v = 'b'",)), scratch)
     assert await sql(pg_database, "SELECT v FROM t ORDER BY id") == [("mine",), ("two",)]
     assert await leftovers(pg_database) == []
+
+
+async def test_a_held_table_that_the_tool_should_not_write_is_only_said(
+    pg_database: str, scratch: str, tmp_path: Path
+) -> None:
+    await sql(pg_database, SCHEMA)
+    async with await psycopg.AsyncConnection.connect(pg_database) as user:
+        await user.execute("INSERT INTO other VALUES (1)")
+        done = await applied(pg_database, plain(tmp_path, ("UPDATE t SET v = 'b'",)), scratch)
+    assert done.reversible
+    assert 'somebody held "public"."other"' in done.lowered[0]
+
+
+async def test_a_publication_of_all_tables_is_no_obstacle(pg_database: str, scratch: str, tmp_path: Path) -> None:
+    await sql(pg_database, SCHEMA)
+    await sql(pg_database, "CREATE PUBLICATION everything FOR ALL TABLES")
+    command = plain(tmp_path, ("UPDATE t SET v = 'new'", WAIT, LESS))
+    async with held(pg_database) as go:
+        work = asyncio.create_task(applied(pg_database, command, scratch))
+        await somebody_waits(pg_database)
+        await sql(pg_database, "UPDATE t SET v = 'mine' WHERE id = 1")
+        go.set()
+        done = await work
+    await rollback(pg_database, done.run)
+    assert await sql(pg_database, "SELECT * FROM t ORDER BY id") == [(1, "mine", "x"), (2, "two", "y")]
+
+
+async def test_roles_are_refused_on_the_copy(pg_database: str, scratch: str, tmp_path: Path) -> None:
+    try:
+        with pytest.raises(RefusedError, match="outside the schema"):
+            await applied(pg_database, plain(tmp_path, ("CREATE ROLE made_by_a_tool",)), scratch)
+    finally:
+        await sql(scratch, "DROP ROLE IF EXISTS made_by_a_tool")
 
 
 async def test_the_password_is_in_no_message(pg_database: str, scratch: str, tmp_path: Path) -> None:

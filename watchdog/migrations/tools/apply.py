@@ -1,7 +1,6 @@
 """Lets a tool migrate a database so that it can be taken back: learnt on a copy, archived, watched while it works."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,21 +17,22 @@ from watchdog.migrations.options import Options, OptionsError
 from watchdog.migrations.rollback import take_back
 from watchdog.migrations.runs import images_of, prepare, register, seal
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
-from watchdog.migrations.shape import Connection, Shape, load_query, look
+from watchdog.migrations.shape import Connection, Shape, look
 from watchdog.migrations.toc import Entry
 from watchdog.migrations.tools import capture
 from watchdog.migrations.tools.address import Address, Command
-from watchdog.migrations.tools.begun import Begun, drop, save
+from watchdog.migrations.tools.begun import Begun, drop, save, sweep
 from watchdog.migrations.tools.correct import tokens
 from watchdog.migrations.tools.finish import Finished, finish
 from watchdog.migrations.tools.process import Ended
 from watchdog.migrations.tools.process import run as run_process
-from watchdog.migrations.tools.study import Study, heeds_its_address, study, tables_with_rows
+from watchdog.migrations.tools.study import Study, heeds_its_address, study, tables_with_rows, what_lies_outside
 from watchdog.migrations.undo import Plan
 from watchdog.ports.errors import WatchdogError
 
 _DEFAULTS: Final = Options()
 _NOTHING: Final = Plan((), (), (), (), (), (), (), ())
+_STOPPED: Final = "it was stopped"
 _LOCK: Final = "hashtext('watchdog.migration_runs'), %s::int"
 
 
@@ -87,7 +87,7 @@ async def apply_tool(
     await heeds_its_address(url, command)
     async with connected(url, options.role) as production:
         await prepare(production)
-        await capture.sweep(production)
+        await sweep(production)
         entries = await dump(url, options.role)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
             found = await study(production, admin, entries, command, options.role)
@@ -104,7 +104,7 @@ async def _carry_out(job: _Job, hear: Callable[[str], None]) -> ToolApplied:
     run, begun = await _begin(job, prediction.rollback_seconds)
     await production.execute(f"SELECT pg_advisory_lock({_LOCK})".encode(), (run,))
     try:
-        archives = await _make_ready(job, run, begun)
+        archives, notes = await _make_ready(job, run, begun)
         ended = await _run(job, run, hear)
         if ended.status:
             await _failed(job, run, begun, ended)
@@ -112,7 +112,7 @@ async def _carry_out(job: _Job, hear: Callable[[str], None]) -> ToolApplied:
     finally:
         await production.execute(f"SELECT pg_advisory_unlock({_LOCK})".encode(), (run,))
     await seal(production, run)
-    lowered = (*job.study.notes, *done.lowered)
+    lowered = (*job.study.notes, *notes, *done.lowered)
     return ToolApplied(run, archives, done.made, lowered, done.reversible)
 
 
@@ -128,7 +128,7 @@ async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
         positions = await sequence_positions(production)
         kept = {table.number for table in shape.tables if table.name in job.study.archived and table.kind == "r"}
         columns = {number: await tokens(production, number) for number in kept}
-        outside = json.dumps(await (await production.execute(load_query("outside.sql"))).fetchone())
+        outside = await what_lies_outside(production)
         run = await begin(production, job.command.text, job.options, rollback_seconds, state="preparing")
         # A plan of nothing: until the tool has ended nobody knows what there is to take back.
         await record(production, run, Manifest(_NOTHING, lines, "", positions, positions, role=job.options.role))
@@ -141,19 +141,20 @@ async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
         return run, begun
 
 
-async def _make_ready(job: _Job, run: int, begun: Begun) -> dict[str, int]:
+async def _make_ready(job: _Job, run: int, begun: Begun) -> tuple[dict[str, int], tuple[str, ...]]:
     """Watches the tables and archives them; takes everything away again when that fails."""
     production = job.production
     try:
         archived = {table.name for table in begun.shape.tables if table.number in begun.columns}
         others = [name for name in tables_with_rows(begun.shape) if name not in archived]
-        await capture.install(production, run, sorted(archived), others)
+        held = await capture.install(production, run, sorted(archived), others)
         kept = await _archive(production, run, job.study.plan)
         await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
-    except (psycopg.Error, WatchdogError) as error:
+    except (asyncio.CancelledError, psycopg.Error, WatchdogError) as error:
         await _forget(production, run)
-        raise WatchdogError(f"The tool was not started, and nothing was changed: {str(error).strip()}") from error
-    return kept
+        why = str(error).strip() or _STOPPED
+        raise WatchdogError(f"The tool was not started, and nothing was changed: {why}") from error
+    return kept, tuple(f"somebody held {qualified(name)}: a write of the tool there is not seen" for name in held)
 
 
 async def _archive(production: Connection, run: int, plan: Plan) -> dict[str, int]:
@@ -178,7 +179,7 @@ async def _run(job: _Job, run: int, hear: Callable[[str], None]) -> Ended:
         return await run_process(job.command, address, job.command.words, hear)
     except (asyncio.CancelledError, WatchdogError) as error:
         # What it committed so far is taken back all the same, and then said.
-        return Ended(-1, str(error) or "it was stopped")
+        return Ended(-1, str(error) or _STOPPED)
 
 
 async def _forget(production: Connection, run: int) -> None:

@@ -8,8 +8,10 @@ from cattrs.preconf.json import make_converter
 from psycopg.types.json import Jsonb
 
 from watchdog.migrations.runs import close
+from watchdog.migrations.session import RefusedError
 from watchdog.migrations.shape import Connection, Name, Shape
 from watchdog.migrations.toc import Entry
+from watchdog.migrations.tools.capture import drop_log, uninstall
 from watchdog.migrations.undo import Plan
 
 _CONVERTER: Final = make_converter()
@@ -70,3 +72,33 @@ async def load(connection: Connection, run: int) -> Begun | None:
 async def drop(connection: Connection, run: int) -> None:
     """Takes it away."""
     await connection.execute(f"DROP TABLE IF EXISTS {_where(run)}".encode())
+
+
+async def sweep(connection: Connection) -> None:
+    """Takes away what runs left behind that are over or gone.
+
+    Raises:
+        RefusedError: Another run is still under way, or was left half-way.
+        WatchdogError: Somebody holds a table.
+    """
+    rows = await (
+        await connection.execute(
+            "SELECT number, EXISTS (SELECT FROM watchdog.migration_runs"
+            " WHERE id = number AND state IN ('preparing', 'applying'))"
+            " FROM (SELECT DISTINCT (regexp_match(relname, '^tool_([0-9]+)_(log|begun)$'))[1]::bigint AS number"
+            " FROM pg_class WHERE relnamespace = 'watchdog'::regnamespace) AS left_behind WHERE number IS NOT NULL"
+        )
+    ).fetchall()
+    for run, under_way in rows:
+        if under_way:
+            raise RefusedError((
+                f"run {run} of a tool is not finished: wait for it, or take it back by `watchdog migration rollback`",
+            ))  # fmt: skip
+        await take_away(connection, run)
+
+
+async def take_away(connection: Connection, run: int) -> None:
+    """Takes away all that watches the tool of a run; raises WatchdogError when somebody holds a table."""
+    await uninstall(connection, run)
+    await drop_log(connection, run)
+    await drop(connection, run)

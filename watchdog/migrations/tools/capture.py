@@ -18,10 +18,11 @@ from watchdog.migrations.toc import Entry
 from watchdog.migrations.tools.address import MARK
 from watchdog.ports.errors import WatchdogError
 
-_TRIES: Final = 10
+_TRIES: Final = 20
+_SPY_TRIES: Final = 3
 _PAUSE: Final = 0.3
 """Seconds between two tries to get a lock."""
-_LOCK_TIMEOUT: Final = "1s"
+_LOCK_TIMEOUT: Final = "400ms"
 """How long writers may queue behind us for one table."""
 _OURS: Final = "watchdog_tool_"
 
@@ -47,8 +48,8 @@ def log(run: int) -> str:
     return f"watchdog.tool_{run}_log"
 
 
-async def install(connection: Connection, run: int, whole: Collection[Name], spied: Iterable[Name]) -> None:
-    """Makes the log and its triggers, table by table in transactions of their own.
+async def install(connection: Connection, run: int, whole: Collection[Name], spied: Iterable[Name]) -> tuple[Name, ...]:
+    """Makes the log and its triggers, table by table in transactions of their own; answers with what it spies not on.
 
     Args:
         whole: Tables of which every write is written down.
@@ -64,12 +65,17 @@ async def install(connection: Connection, run: int, whole: Collection[Name], spi
         await close(connection, log(run))
     for table in whole:
         await _watch(connection, run, table, "")
+    held: list[Name] = []
+    mark = f"WHEN (coalesce(current_setting({literal(MARK)}, true), '') = {literal(str(run))}) "
     for table in spied:
-        mark = f"WHEN (coalesce(current_setting({literal(MARK)}, true), '') = {literal(str(run))}) "
-        await _watch(connection, run, table, mark)
+        try:
+            await _watch(connection, run, table, mark, tries=_SPY_TRIES)
+        except WatchdogError:
+            held.append(table)
+    return tuple(held)
 
 
-async def _watch(connection: Connection, run: int, table: Name, when: str) -> None:
+async def _watch(connection: Connection, run: int, table: Name, when: str, tries: int | None = None) -> None:
     name, where = trigger(run), qualified(table)
     calls = f"{when}EXECUTE FUNCTION watchdog.tool_{run}_capture()"
     statements = (
@@ -78,14 +84,14 @@ async def _watch(connection: Connection, run: int, table: Name, when: str) -> No
         # Also where a session replays changes of another server.
         f"ALTER TABLE ONLY {where} ENABLE ALWAYS TRIGGER {name}, ENABLE ALWAYS TRIGGER {name}_truncate",
     )
-    await patiently(connection, statements, f"{where} cannot be watched")
+    await patiently(connection, statements, f"{where} cannot be watched", tries)
 
 
-async def patiently(connection: Connection, statements: Iterable[str], what: str) -> None:
+async def patiently(connection: Connection, statements: Iterable[str], what: str, tries: int | None = None) -> None:
     """Carries statements out together, trying again while somebody holds a lock; raises WatchdogError."""
     wanted = tuple(statements)
     problem = ""
-    for _ in range(_TRIES):
+    for _ in range(tries or _TRIES):
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'".encode())
@@ -127,21 +133,6 @@ async def drop_log(connection: Connection, run: int) -> None:
 async def abandon(connection: Connection, run: int) -> None:
     """Takes everything away as far as that is possible, when something else went wrong already."""
     with suppress(WatchdogError, psycopg.Error):
-        await uninstall(connection, run)
-        await drop_log(connection, run)
-
-
-async def sweep(connection: Connection) -> None:
-    """Takes away what runs left behind that are over or gone; raises WatchdogError when somebody holds a table."""
-    rows = await (
-        await connection.execute(
-            "SELECT number FROM (SELECT DISTINCT (regexp_match(proname, '^tool_([0-9]+)_capture$'))[1]::bigint"
-            " AS number FROM pg_proc WHERE pronamespace = 'watchdog'::regnamespace) AS left_behind"
-            " WHERE number IS NOT NULL AND NOT EXISTS (SELECT FROM watchdog.migration_runs"
-            " WHERE id = number AND state IN ('preparing', 'applying'))"
-        )
-    ).fetchall()
-    for (run,) in rows:
         await uninstall(connection, run)
         await drop_log(connection, run)
 

@@ -1,7 +1,8 @@
 -- Writes down each row that is written while a tool works, and whether the tool wrote it. {run} is the run's number.
 -- Values are written as images write them, whatever the session has set; a row as one text, as its columns may change.
 CREATE TABLE watchdog.tool_{run}_log (
-    seq bigint GENERATED ALWAYS AS IDENTITY,
+    -- A key, since a publication of all tables lets nobody delete from a table without one.
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     relid oid NOT NULL,
     tool boolean NOT NULL,
     op text NOT NULL,

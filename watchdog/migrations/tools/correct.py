@@ -169,6 +169,8 @@ async def _replace(
     connection: Connection, side: Side, rows: list[Row], key: tuple[int, ...], keys: set[str], *, emptied: bool = False
 ) -> None:
     """Puts rows in place of those with these keys, or of all."""
+    # A publication of all tables lets nobody delete from a table without an identity.
+    await connection.execute(f"ALTER TABLE {side.name} REPLICA IDENTITY FULL".encode())
     where = f" WHERE {_key_of(side, key)} = ANY (%s)"
     await connection.execute(
         f"DELETE FROM {side.name}{'' if emptied else where}".encode(), None if emptied else (list(keys),)

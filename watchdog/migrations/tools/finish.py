@@ -2,7 +2,6 @@
 """What is done when a tool has ended: images after, users' writes told from its own, and the plan of what it did."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 
 from watchdog.migrations.catalog import catalog
@@ -12,13 +11,13 @@ from watchdog.migrations.manifest import Manifest, finished, record
 from watchdog.migrations.renames import literal, quote, renames_back
 from watchdog.migrations.runs import named, register
 from watchdog.migrations.session import connected, plain_text, sequence_positions
-from watchdog.migrations.shape import Connection, Shape, load_query, look
+from watchdog.migrations.shape import Connection, Shape, look
 from watchdog.migrations.table_plans import TablePlan
 from watchdog.migrations.tools import capture
 from watchdog.migrations.tools.address import session_name
-from watchdog.migrations.tools.begun import Begun, drop, load
+from watchdog.migrations.tools.begun import Begun, drop, load, take_away
 from watchdog.migrations.tools.correct import correct
-from watchdog.migrations.tools.study import is_version_table
+from watchdog.migrations.tools.study import is_version_table, what_lies_outside
 from watchdog.migrations.undo import Learnt, Plan, plan
 from watchdog.ports.errors import WatchdogError
 
@@ -76,7 +75,16 @@ async def resume(url: str, run: int) -> Finished | None:
                 f"The tool of run {run} still works, in the session with pid {busy[0]}; wait for it, or stop it first."
             )
         with named(f"Run {run} cannot be finished"):
+            if not await _is_applying(production, run):
+                await take_away(production, run)
+                return None
             return await finish(production, url, run, begun)
+
+
+async def _is_applying(production: Connection, run: int) -> bool:
+    """Whether its tool was started; before that there is nothing to finish."""
+    query = "SELECT FROM watchdog.migration_runs WHERE id = %s AND state = 'applying'"
+    return bool((await production.execute(query, (run,))).rowcount)
 
 
 async def finish(production: Connection, url: str, run: int, begun: Begun) -> Finished:
@@ -96,7 +104,7 @@ async def finish(production: Connection, url: str, run: int, begun: Begun) -> Fi
         surprises = await _surprises(production, run, begun, forward)
         if surprises:
             lowered.append(f"the tool wrote {', '.join(surprises)}, of which no rows are kept")
-        if json.dumps(await (await production.execute(load_query("outside.sql"))).fetchone()) != begun.outside:
+        if await what_lies_outside(production) != begun.outside:
             lowered.append("it changed large objects, roles or settings, which do not come back")
         undo = way.plan
         if undo is not None:

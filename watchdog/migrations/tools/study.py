@@ -1,5 +1,6 @@
 """Learns on a copy of the schema what a tool will do."""
 
+import json
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from watchdog.migrations.clone import Clone, CloneError, clone, observe, prove
 from watchdog.migrations.images import qualified
 from watchdog.migrations.session import RefusedError, plain_text, sequence_positions
-from watchdog.migrations.shape import Connection, Name, Shape, look
+from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
 from watchdog.migrations.toc import Entry, differences
 from watchdog.migrations.tools.address import Address, Command, names_its_address, status_words
 from watchdog.migrations.tools.capture import drop_log, install, uninstall, written
@@ -135,6 +136,7 @@ async def _run_there(connection: Connection, pair: Clone, command: Command) -> f
     # Some drivers want TLS unless they are told otherwise.
     there = {"sslmode": "require" if connection.pgconn.ssl_in_use else "disable", **conninfo_to_dict(pair.url)}
     address = Address.of(make_conninfo("", **there), _NO_RUN, role=pair.user, search_path=pair.search_path)
+    outside = await what_lies_outside(connection)
     ended = await run_process(command, address, command.words, _not_heard)
     if ended.status:
         raise _ToolFailsError(
@@ -146,9 +148,16 @@ async def _run_there(connection: Connection, pair: Clone, command: Command) -> f
             "the sessions of the tool cannot be told from others': its driver does not heed PGOPTIONS nor the options"
             " of the URL; put {url} into the command"
         )
+    if await what_lies_outside(connection) != outside:
+        raise _refused("it changes what lies outside the schema: large objects, roles or settings")
     await uninstall(connection, _NO_RUN)
     await drop_log(connection, _NO_RUN)
     return touched
+
+
+async def what_lies_outside(connection: Connection) -> str:
+    """Hashes of what lies outside the schema and would not come back."""
+    return json.dumps(await (await connection.execute(load_query("outside.sql"))).fetchone())
 
 
 async def _made(connection: Connection, before: Shape) -> dict[str, tuple[str, ...]]:
