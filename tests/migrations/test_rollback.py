@@ -73,6 +73,14 @@ async def test_values_of_an_added_column_are_kept_beside(people: str, scratch: s
     assert ("1", "annie") in await run(people, f"SELECT c0, x0 FROM {kept}")
 
 
+async def test_added_columns_without_an_equality_are_no_obstacle(people: str, scratch: str) -> None:
+    script = "ALTER TABLE people ADD about json, ADD place point DEFAULT '(0,0)', ADD note xml"
+    applied = await apply(people, script, scratch_url=scratch)
+    await run(people, """UPDATE people SET about = '{"a": 1}' WHERE id = 1""")
+    (kept,) = (await rollback(people, applied.run)).kept_columns
+    assert await run(people, f"SELECT x0 FROM {kept}") == [('{"a": 1}',)]
+
+
 async def test_rows_of_a_new_table_wait_in_quarantine(people: str, scratch: str) -> None:
     script = "CREATE TABLE notes (id int, t text); INSERT INTO notes VALUES (1, 'script')"
     applied = await apply(people, script, scratch_url=scratch)
@@ -157,3 +165,38 @@ async def test_later_rows_that_break_what_comes_back_wait_in_quarantine(
     reasons = [str(text) for (text,) in await run(people, "SELECT reason FROM watchdog.migration_quarantine")]
     assert len(reasons) == bool(later)
     assert all(reason in text for text in reasons)
+
+
+async def test_what_the_application_makes_as_it_goes_stays(people: str, scratch: str) -> None:
+    script = "ALTER TABLE people DROP age; CREATE TABLE extra (id int)"
+    applied = await apply(people, script, scratch_url=scratch)
+    await run(
+        people, "CREATE TABLE made (id int PRIMARY KEY); INSERT INTO made VALUES (1); CREATE INDEX ON pets (name)"
+    )
+    await rollback(people, applied.run)
+    assert await run(people, "SELECT * FROM made") == [(1,)]
+    assert await run(people, "SELECT count(*) FROM pg_indexes WHERE tablename = 'pets'") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "CREATE INDEX ON people (name)",
+        "CREATE TABLE made (person int REFERENCES people (id))",
+        "CREATE VIEW seen AS SELECT name FROM people",
+        "ALTER TABLE people ADD more int",
+        "CREATE TABLE part PARTITION OF months FOR VALUES FROM (10) TO (20)",
+        "DROP INDEX named",
+    ],
+)
+async def test_what_would_not_stay_refuses_the_rollback(people: str, scratch: str, later: str) -> None:
+    await run(people, "CREATE INDEX named ON pets (name); CREATE TABLE months (id int, x int) PARTITION BY RANGE (id)")
+    await run(people, "CREATE TABLE first PARTITION OF months FOR VALUES FROM (0) TO (10)")
+    script = "ALTER TABLE people DROP age; ALTER TABLE months DROP x; UPDATE people SET name = 'x'"
+    applied = await apply(people, script, scratch_url=scratch)
+    await run(people, later)
+    before = await run(people, "SELECT people::text FROM people ORDER BY id")
+    with pytest.raises(WatchdogError, match="nothing was changed"):
+        await rollback(people, applied.run)
+    assert await run(people, "SELECT people::text FROM people ORDER BY id") == before
+    assert [one.state for one in await runs(people)] == ["applied"]

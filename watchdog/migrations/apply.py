@@ -296,9 +296,10 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float, r
         if any(table.online for table in undo.tables):
             await end_log(production, run, undo)
             await log_from_now(production, run, undo)
-        after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
+        ended = await catalog(production)
+        after = hashlib.sha256("\n".join(ended).encode()).hexdigest()
         now = await sequence_positions(production)
-        manifest = Manifest(undo, lines, after, positions, now, job.down, job.options.role, job.drops)
+        manifest = Manifest(undo, lines, after, positions, now, job.down, job.options.role, job.drops, ended)
         await record(production, run, manifest)
         await finished(production, run)
     made = [f"table {qualified(t.forward or t.name)}" for t in undo.tables if t.kind == "new"]

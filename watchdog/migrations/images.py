@@ -42,7 +42,9 @@ def archive_live(run: int, index: int, table: TablePlan, joined: str = "", *, fo
     names = [None if c.forward is None else c.forward if forward else c.name for c in table.columns]
     kept = [f"{'NULL' if name is None else f't.{quote(name)}'}::text AS c{n}" for n, name in enumerate(names)]
     added = [f"t.{quote(c.forward if forward else c.live)}::text AS x{n}" for n, c in enumerate(table.added)]
-    written = " OR ".join(f"t.{quote(c.live)} IS DISTINCT FROM ({c.default or 'NULL'})" for c in table.added)
+    written = " OR ".join(
+        f"t.{quote(c.live)}::text IS DISTINCT FROM ({c.default or 'NULL'})::text" for c in table.added
+    )
     where = f" WHERE {written}" if table.kind == "shrunk" else ""
     return (
         _keep(image(run, index, "live"), [*kept, *added], (forward and table.forward) or table.name)

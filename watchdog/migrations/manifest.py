@@ -23,6 +23,7 @@ class Manifest:
         forward: Hash of the catalog just after the script.
         positions: Sequences before and just after the script: last value, and whether it was given out.
         role: Whose rights it ran with; empty for the user's own.
+        after: Lines of the catalog just after the script; a run of an early version has none.
         deferred: What `settle` runs: the drops that were put off.
     """
 
@@ -34,6 +35,7 @@ class Manifest:
     down: str | None = None
     role: str = ""
     deferred: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 _NOTHING = Manifest(Plan((), (), (), (), (), (), (), ()), (), "", {}, {})

@@ -141,7 +141,7 @@ async def _undo(production: Connection, manifest: Manifest, report: Report) -> N
     beside = await built(production, run, plan)
     instead = {old: new for index in beside for old, new in swaps(plan, run, index).items()}
     positions = await sequence_positions(production)
-    await _same_schema(production, manifest)
+    since = await _made_since(production, manifest)
     await production.execute("SELECT set_config('check_function_bodies', 'off', true)")
     for statement in plan.renames:
         await production.execute(statement.encode())
@@ -166,7 +166,7 @@ async def _undo(production: Connection, manifest: Manifest, report: Report) -> N
     for statement in plan.finishes:
         await production.execute(statement.encode())
     await production.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    await _verify(production, run, manifest, orphans)
+    await _verify(production, run, manifest, orphans, since)
     await _tidy(production, run, manifest, report)
 
 
@@ -181,14 +181,21 @@ async def _nobody_builds(production: Connection, run: int) -> None:
         raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
 
 
-async def _same_schema(production: Connection, manifest: Manifest) -> None:
-    """Refuses when somebody changed the schema after the run: its undo knows nothing of that."""
+async def _made_since(production: Connection, manifest: Manifest) -> tuple[str, ...]:
+    """Lines of the catalog that came after the run: partitions, say, that the application makes as it goes.
+
+    They must all be there when the run is taken back. Raises RefusedError when anything else was changed.
+    """
     own = await (await production.execute("SELECT current_setting('search_path')")).fetchone()
     await production.execute("SELECT set_config('search_path', '', true)")
-    now = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
+    lines = await catalog(production)
     await production.execute("SELECT set_config('search_path', %s, true)", own)
-    if manifest.forward and now != manifest.forward:
+    same = hashlib.sha256("\n".join(lines).encode()).hexdigest() == manifest.forward
+    if same or not manifest.forward:
+        return ()
+    if not manifest.after or Counter(manifest.after) - Counter(lines):
         raise RefusedError(("the schema was changed after this run; take the later changes back first",))
+    return tuple((Counter(lines) - Counter(manifest.after)).elements())
 
 
 async def _read_live(
@@ -262,13 +269,16 @@ async def _positions(production: Connection, manifest: Manifest, live: dict[str,
             await production.execute("SELECT setval(%s::regclass, %s, %s)", (name, best[0], best[1]))
 
 
-async def _verify(production: Connection, run: int, manifest: Manifest, orphans: Counter[str]) -> None:
+async def _verify(
+    production: Connection, run: int, manifest: Manifest, orphans: Counter[str], since: tuple[str, ...]
+) -> None:
     """The last look before the commit."""
     await production.execute("SELECT set_config('search_path', '', true)")
-    lines = await catalog(production)
-    if lines != manifest.catalog:
-        changed = sorted(set(lines) ^ set(manifest.catalog))
-        raise RefusedError(tuple(f"the schema would not be as before: {line}" for line in changed[:3]))
+    lines, wanted = Counter(await catalog(production)), Counter((*manifest.catalog, *since))
+    if lines != wanted:
+        changed = sorted((lines - wanted) + (wanted - lines))
+        why = "the schema was changed after this run; take the later changes back first" if since else "it would differ"
+        raise RefusedError(tuple(f"the schema would not be as before ({why}): {line}" for line in changed[:3]))
     for index, table in enumerate(manifest.plan.tables):
         if table.online and table.kind == "rebuilt":
             query = not_restored_by_key(run, index, table)
