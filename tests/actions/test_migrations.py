@@ -74,6 +74,7 @@ async def test_a_script_that_was_not_rehearsed_is_not_taken_back(
 async def test_a_later_change_of_the_schema_refuses_everything(
     released: dict[str, str], guarded: Guarded, resources: Roles, context: Contexts
 ) -> None:
+    await guarded.fetch("SET ROLE step_owner; ALTER TABLE users ADD later int")
     with pytest.raises(StepError, match="take the later changes back first"):
         await step(resources).execute(context(facts=facts(released)))
     assert {run.state for run in await runs(guarded.admin_url)} == {"applied"}

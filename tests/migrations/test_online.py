@@ -170,8 +170,6 @@ SECOND = {
     "adds": "ALTER TABLE people ADD more int DEFAULT 1",
     "drops": "ALTER TABLE people DROP email; UPDATE people SET name = name || '?' WHERE id < 20",
     "renames": "ALTER TABLE people RENAME name TO called",
-    "drops the table": "DROP TABLE pets; DROP TABLE people",
-    "empties": "TRUNCATE people CASCADE",
 }
 
 

@@ -29,7 +29,6 @@ STATE = """
 
 # What the database shows when the moment has come; a lock is held by the test where that stops them.
 APPLYING = {
-    "the run is there": ("SELECT count(*) FROM watchdog.migration_runs", ""),
     "users are logged": ("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'watchdog_log%'", ""),
     "it waits to log users": ("SELECT count(*) FROM pg_locks WHERE NOT granted", "LOCK TABLE people IN SHARE MODE"),
     "it waits in the transaction of the script": (

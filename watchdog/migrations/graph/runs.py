@@ -1,5 +1,6 @@
 """The runs of a graph: nodes `(:WatchdogMigrationRun)`, and the one transaction in which a run does its work."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +20,8 @@ State = Literal["applying", "applied", "rolling back", "rolled back", "settled"]
 T = TypeVar("T")
 
 _SECONDS = 600.0
-_TRIES = 5
+_TRIES = 10
+_PAUSE_S = 0.05
 _SCHEMA = (
     "CREATE CONSTRAINT watchdog_migration_run IF NOT EXISTS FOR (r:WatchdogMigrationRun) REQUIRE r.run IS UNIQUE",
     "CREATE CONSTRAINT watchdog_migration_lock IF NOT EXISTS FOR (l:WatchdogMigrationLock) REQUIRE l.name IS UNIQUE",
@@ -157,13 +159,14 @@ async def writing(target: Neo4jTarget) -> AsyncIterator[Work]:
 
 async def retried(work: Callable[[], Awaitable[T]]) -> T:
     """Has a transaction done again when the server ended it for another's sake: then nothing was changed."""
-    for _ in range(_TRIES - 1):
+    for attempt in range(1, _TRIES):
         try:
             return await work()
         except exceptions.TransientError as error:
             # Of those, a lack of memory would come again.
             if not (error.code or "").startswith("Neo.TransientError.Transaction."):
                 raise
+        await asyncio.sleep(_PAUSE_S * attempt)
     return await work()
 
 
