@@ -232,6 +232,37 @@ async def test_a_script_that_fails_leaves_no_trigger_and_no_run(pg_database: str
     assert await runs(pg_database) == ()
 
 
+async def test_a_table_that_is_held_too_long_leaves_nothing_behind(
+    pg_database: str, scratch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchdog.migrations.online._LOCK_TRIES", 1)
+    monkeypatch.setattr("watchdog.migrations.apply._LOCK_TRIES", 1)
+    await run(pg_database, SHOP)
+    async with await psycopg.AsyncConnection.connect(pg_database) as holder:
+        await holder.execute("LOCK TABLE people IN SHARE MODE")
+        with pytest.raises(WatchdogError, match="holds a lock"):
+            await apply(pg_database, "ALTER TABLE people DROP score", scratch_url=scratch, options=ONLINE)
+    assert await run(pg_database, "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'watchdog%'") == []
+    assert await runs(pg_database) == ()
+
+
+async def test_a_run_that_is_being_prepared_is_left_to_whoever_does_it(pg_database: str, scratch: str) -> None:
+    await run(pg_database, SHOP)
+    async with await psycopg.AsyncConnection.connect(pg_database) as holder:
+        await holder.execute("LOCK TABLE people IN SHARE MODE")
+        script = "ALTER TABLE people DROP score"
+        applying = asyncio.create_task(apply(pg_database, script, scratch_url=scratch, options=ONLINE))
+        async with asyncio.timeout(30):
+            while not (found := await runs(pg_database)):  # noqa: ASYNC110 - what is waited for is in the database
+                await asyncio.sleep(0.01)
+        assert found[0].state == "preparing"
+        with pytest.raises(WatchdogError, match="still being applied"):
+            await rollback(pg_database, found[0].run)
+    applied = await applying
+    assert applied.run == found[0].run
+    await rollback(pg_database, applied.run)
+
+
 async def test_settling_ends_the_log_before_it_goes(pg_database: str, scratch: str) -> None:
     await run(pg_database, SHOP)
     applied = await apply(pg_database, "ALTER TABLE people DROP score", scratch_url=scratch, options=ONLINE)

@@ -20,6 +20,7 @@ from watchdog.cli.migration_tool import Tool, Variables, VersionTables, apply_by
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
 from watchdog.config.spans import EXAMPLE, parse_span
+from watchdog.migrations.apply import Applied
 from watchdog.migrations.apply import apply as apply_script
 from watchdog.migrations.budget import parse_bytes
 from watchdog.migrations.options import Options, OptionsError
@@ -111,7 +112,11 @@ def apply(
         emit(
             {"run": done.run, "archives": done.archives, "set_aside_on_rollback": done.quarantines, "moved": done.moved}
         )
-        return
+    else:
+        _say_applied(done, options)
+
+
+def _say_applied(done: Applied, options: Options) -> None:
     if options.archive:
         say(f"run {done.run} is applied; watchdog migration rollback --database … {done.run} takes it back")
     else:

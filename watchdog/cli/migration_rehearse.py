@@ -19,8 +19,8 @@ from watchdog.cli.migration_options import Database
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say, word
 from watchdog.cli.render import length
+from watchdog.cli.writes import read_writes
 from watchdog.migrations.budget import say_bytes
-from watchdog.migrations.rehearsal import RecordedWrite
 from watchdog.migrations.rehearse.hold import holds
 from watchdog.migrations.rehearse.rehearse import rehearse as rehearse_script
 from watchdog.migrations.rehearse.values import Data, Given, HeldLock, Rehearsal, Statement
@@ -69,7 +69,7 @@ def rehearse(
         data=data,
         rows=rows,
         masked=not unmasked,
-        writes=_writes(writes) if writes is not None else (),
+        writes=tuple(read_writes(writes)) if writes is not None else (),
         statements=_statements(statements) if statements is not None else (),
         statistics=from_statistics,
     )
@@ -165,17 +165,6 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RehearseError(f"The certificate cannot be written to {path} ({error.strerror})") from error
-
-
-def _writes(path: Path) -> tuple[RecordedWrite, ...]:
-    try:
-        return tuple(
-            RecordedWrite(one["name"], one["statement"], dict(one["values"])) for one in json.loads(_text(path))
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise RehearseError(
-            f"{path} holds no recorded writes: a JSON list of objects with name, statement and values"
-        ) from error
 
 
 def _statements(path: Path) -> tuple[Statement, ...]:

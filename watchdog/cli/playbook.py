@@ -15,11 +15,10 @@ from watchdog.cli.options import DEFAULT_CONFIG, Config, Guard, Json
 from watchdog.cli.output import emit, say, word
 from watchdog.cli.playbook_run import run
 from watchdog.cli.render import length
+from watchdog.cli.writes import read_writes
 from watchdog.config import load
-from watchdog.migrations.rehearsal import RecordedWrite
 from watchdog.model.playbooks import Playbook, Rung
 from watchdog.model.time import say_span
-from watchdog.ports.errors import WatchdogError
 from watchdog.web.moments import seconds
 from watchdog.web.views import certificate_view
 
@@ -27,12 +26,6 @@ app = new_app("See, try and rehearse what would be done.")
 
 
 app.command("run")(run)
-
-
-class WritesError(WatchdogError):
-    """The file of recorded writes cannot be used."""
-
-    exit_status = 2
 
 
 @app.command()
@@ -93,7 +86,7 @@ def rehearse(
 
     The configuration's addresses must name the scratch copy. Exit status 1 if schema or data did not come back.
     """
-    recorded = _writes(writes) if writes is not None else []
+    recorded = read_writes(writes) if writes is not None else []
     certificate = asyncio.run(certify(config, guard, command, recorded, release=release))
     view = certificate_view(certificate)
     if out is not None:
@@ -107,15 +100,3 @@ def rehearse(
             say(f"  {finding}")
     if not certificate.restored:
         raise typer.Exit(1)
-
-
-def _writes(path: Path) -> list[RecordedWrite]:
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return [RecordedWrite(one["name"], one["statement"], dict(one["values"])) for one in said]
-    except OSError as error:
-        raise WritesError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise WritesError(
-            f"{path} holds no recorded writes: a JSON list of objects with name, statement and values"
-        ) from error

@@ -59,10 +59,21 @@ async def prepare(production: Connection, script: str, options: Options, undo: P
     What users write meanwhile is logged; `catch_up` brings the archives up to date under the lock.
 
     Raises:
-        psycopg.Error: It failed; `forget` takes away what there is of the run.
+        psycopg.Error: It failed, and nothing of the run is there any more.
     """
     async with production.transaction():
         run = await begin(production, script, options, seconds, state="preparing")
+        # Held to the end of the session, so that nobody takes the run for one whose process died.
+        await production.execute("SELECT pg_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,))
+    try:
+        await _write_archives(production, run, undo)
+    except BaseException:
+        await asyncio.shield(forget(production, run))
+        raise
+    return run
+
+
+async def _write_archives(production: Connection, run: int, undo: Plan) -> None:
     for index, table in _large(undo):
         types = await changelog.types_of(production, table.name)
         await _retried(production, changelog.start(run, index, table, types, before=True))
@@ -78,7 +89,6 @@ async def prepare(production: Connection, script: str, options: Options, undo: P
         await close(production, name)
         await production.execute(f"CREATE UNIQUE INDEX ON {name} ({keys})".encode())
         await production.execute(f"ANALYZE {name}".encode())
-    return run
 
 
 def _large(undo: Plan) -> list[tuple[int, TablePlan]]:
