@@ -200,3 +200,16 @@ async def test_what_would_not_stay_refuses_the_rollback(people: str, scratch: st
         await rollback(people, applied.run)
     assert await run(people, "SELECT people::text FROM people ORDER BY id") == before
     assert [one.state for one in await runs(people)] == ["applied"]
+
+
+async def test_grants_on_the_database_itself_are_no_part_of_its_schema(people: str, scratch: str) -> None:
+    said = """
+        DO $$ BEGIN
+            EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+            EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'people');
+        END $$
+    """
+    await run(people, said)
+    applied = await apply(people, "ALTER TABLE people DROP age", scratch_url=scratch)
+    await rollback(people, applied.run)
+    assert await run(people, "SELECT age FROM people WHERE id = 1") == [(30,)]

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from psycopg import sql
 from psycopg.rows import TupleRow
 
 from watchdog.model.time import MILLISECOND, SECOND, say_span
 from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import StepError, StepUncertainError, TargetError
 from watchdog.ports.kinds import ActionKind, Duration, Fencing, Resources
+from watchdog.targets import grants
 from watchdog.targets.fence import run_fenced, verify_fenced
 from watchdog.targets.postgres import Connection, PostgresTarget
 
@@ -37,30 +37,6 @@ _OWNERS = """
     GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 1
 """
 _PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database() AND owner = ANY (%(roles)s)"
-# The grants to the roles themselves: on whole tables and sequences, and on single columns.
-_GRANTS = """
-    WITH relations AS (
-        SELECT pg_class.oid, nspname, relname, relacl, CASE relkind WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind
-        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-        WHERE nspname = ANY (%(schemas)s) AND relkind IN ('r', 'p', 'v', 'f', 'S')
-    ), grants AS (
-        SELECT kind, nspname, relname, '' AS column_name, entry.* FROM relations, aclexplode(relacl) AS entry
-        UNION ALL
-        SELECT kind, nspname, relname, attname, entry.*
-        FROM relations JOIN pg_attribute ON attrelid = relations.oid AND attnum > 0 AND NOT attisdropped,
-             aclexplode(attacl) AS entry
-    )
-    INSERT INTO watchdog.fenced_grants
-        (guard, run_id, role, kind, schema_name, relation, column_name, privilege, grantable)
-    SELECT %(guard)s, %(run_id)s, rolname, kind, nspname, relname, column_name, privilege_type, bool_or(is_grantable)
-    FROM grants JOIN pg_roles ON pg_roles.oid = grantee
-    WHERE rolname = ANY (%(roles)s) AND (
-        kind = 'table' AND privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-        OR kind = 'sequence' AND privilege_type IN ('UPDATE', 'USAGE')
-    )
-    GROUP BY 3, 4, 5, 6, 7, 8
-    RETURNING role, kind, schema_name, relation
-"""
 _STILL_WRITABLE = """
     SELECT name, nspname, relname
     FROM unnest(%(roles)s::text[]) AS name, pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -75,18 +51,6 @@ _WRITERS = """
     WHERE datname = current_database() AND usename = ANY (%(roles)s) AND backend_type = 'client backend'
       AND pid <> pg_backend_pid() AND xact_start <= %(since)s
       AND NOT (backend_xid IS NULL AND application_name IN ('pg_dump', 'pg_dumpall', 'pg_basebackup'))
-"""
-_SAVED = """
-    SELECT DISTINCT role, kind, schema_name, relation, column_name, privilege, grantable
-    FROM watchdog.fenced_grants
-    WHERE guard = %(guard)s AND role = ANY (%(roles)s) AND lifted_at IS NULL
-      AND EXISTS (SELECT FROM pg_roles WHERE rolname = role)
-      AND to_regclass(format('%%I.%%I', schema_name, relation)) IS NOT NULL
-      AND (column_name = '' OR EXISTS (
-          SELECT FROM pg_attribute
-          WHERE attrelid = to_regclass(format('%%I.%%I', schema_name, relation))
-            AND attname = column_name AND NOT attisdropped))
-    ORDER BY 1, 2, 3, 4, 5, 6
 """
 
 
@@ -165,18 +129,13 @@ class FenceWritersAction:
 
     async def _revoke(self, connection: Connection, context: StepContext) -> str:
         await self._refuse(connection)
-        saved = await _rows(connection, _GRANTS, {**self._parameters, "guard": context.guard, "run_id": context.run_id})
-        relations = sorted({tuple(row) for row in saved})
-        for role, kind, schema, relation in relations:
-            privileges = "INSERT, UPDATE, DELETE, TRUNCATE" if kind == "table" else "UPDATE, USAGE"
-            statement = f"REVOKE {privileges} ON {kind} {{}} FROM {{}}"
-            await connection.execute(sql.SQL(statement).format(sql.Identifier(schema, relation), sql.Identifier(role)))
+        taken = await grants.take(connection, context, self._options.roles, self._options.schemas)
         for role, schema, relation in await _rows(connection, _STILL_WRITABLE, self._parameters):
             raise StepError(
                 f"Role {role} could still write {schema}.{relation}, through PUBLIC, a role it belongs to, or another "
                 "grantor; take that grant away. Nothing was changed."
             )
-        return f"took {len(saved)} write grants on {len(relations)} tables and sequences from {self._names}"
+        return f"took {taken.grants} write grants on {taken.relations} tables and sequences from {self._names}"
 
     async def _refuse(self, connection: Connection) -> None:
         """Refuses roles on which a revoke would not hold."""
@@ -223,22 +182,8 @@ class FenceWritersAction:
         return await _rows(connection, _WRITERS, {**self._parameters, "since": since})
 
     async def _restore(self, connection: Connection, context: StepContext) -> str:
-        parameters = {**self._parameters, "guard": context.guard}
-        saved = await _rows(connection, _SAVED, parameters)
-        for role, kind, schema, relation, column, privilege, grantable in saved:
-            columns = sql.SQL(" ({})").format(sql.Identifier(column)) if column else sql.SQL("")
-            option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
-            await connection.execute(
-                sql.SQL(f"GRANT {privilege}{{}} ON {kind} {{}} TO {{}}{{}}").format(
-                    columns, sql.Identifier(schema, relation), sql.Identifier(role), option
-                )
-            )
-        await connection.execute(
-            "UPDATE watchdog.fenced_grants SET lifted_at = clock_timestamp()"
-            " WHERE guard = %(guard)s AND role = ANY (%(roles)s) AND lifted_at IS NULL",
-            parameters,
-        )
-        return f"gave {len(saved)} write grants back to {self._names}"
+        given = await grants.give_back(connection, context.guard, self._options.roles)
+        return f"gave {given} write grants back to {self._names}"
 
     @property
     def _names(self) -> str:

@@ -8,7 +8,7 @@ import neo4j
 
 from watchdog.actions.facts import complaints, fill
 from watchdog.migrations.graph.rollback import rollback_graph
-from watchdog.migrations.graph.runs import GraphRun, runs_graph
+from watchdog.migrations.graph.runs import GraphRun, close, runs_graph
 from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import StepError, WatchdogError
 from watchdog.ports.kinds import ActionKind, Resources
@@ -40,9 +40,11 @@ class GraphMigrationsAction:
 
     async def execute(self, context: StepContext) -> str:
         """Takes them back once; see `Action.execute`."""
-        left = self._left(await self._found(context))
+        await self._found(context)
 
         async def take_back(_: neo4j.AsyncSession) -> str:
+            await close(self._target, fill(self._options.release, context))
+            left = self._left(await self._found(context))
             said: list[str] = []
             for run in left:
                 report = await rollback_graph(self._target, run.run)
@@ -78,7 +80,7 @@ class GraphMigrationsAction:
             raise StepError(str(error)) from None
         wanted = self._options.names
         found = [run for run in every if run.release == release and (not wanted or run.name in wanted)]
-        if not found:
+        if not found and context.facts.get("release_state") != "applying":
             raise StepError(
                 f"No migration of release {release} was applied to {self._target.name} by `watchdog migration apply`;"
                 " nothing was done."

@@ -7,12 +7,14 @@ from typing import Literal, cast
 import psycopg
 
 from watchdog.actions.facts import complaints, fill
+from watchdog.migrations.releases import close
 from watchdog.migrations.rollback import Report, make_ready, take_back
 from watchdog.model.time import SECOND
 from watchdog.ports.actions import StepContext, Verification
 from watchdog.ports.errors import StepError, WatchdogError
 from watchdog.ports.kinds import ActionKind, Duration, Resources
 from watchdog.targets.fence import run_fenced, verify_fenced
+from watchdog.targets.grants import as_before
 from watchdog.targets.postgres import Connection, PostgresTarget
 
 _LOCK_TIMEOUT = Duration(2 * SECOND)
@@ -50,7 +52,7 @@ class _Run:
 
 
 class MigrationsAction:
-    """All of them in one transaction."""
+    """All of them in one transaction. From then on nothing more is applied for the release."""
 
     def __init__(self, target: PostgresTarget, options: MigrationsOptions) -> None:
         self._target = target
@@ -60,13 +62,15 @@ class MigrationsAction:
         """Takes them back once; see `Action.execute`."""
 
         async def first(connection: Connection) -> None:
+            await close(connection, fill(self._options.release, context))
             for run in await self._applied(connection, context):
                 await make_ready(connection, run.number)
 
         async def transact(connection: Connection) -> str:
             found = await self._applied(connection, context)
             try:
-                reports = [await take_back(connection, run.number) for run in found]
+                async with as_before(connection, context):
+                    reports = [await take_back(connection, run.number) for run in found]
             except WatchdogError as error:
                 raise StepError(str(error)) from None
             await connection.execute(b"SET LOCAL search_path TO DEFAULT")
@@ -92,6 +96,8 @@ class MigrationsAction:
             rows = await (await connection.execute(_RUNS, values)).fetchall() if there and there[0] else []
         except psycopg.errors.UndefinedColumn:
             rows = []  # applied by an early version, which knew no release
+        if not rows and context.facts.get("release_state") == "applying":
+            return []
         if not rows:
             wanted = f" named {', '.join(self._options.names)}" if self._options.names else ""
             raise StepError(

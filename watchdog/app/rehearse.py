@@ -108,6 +108,8 @@ def _scratch(steps: Sequence[Step], resources: GuardResources) -> Scratch:
 
 
 def _backup(step: Step) -> tuple[BackupPoint, ...]:
+    if step.kind != CYPHER.name:
+        return ()
     options = step_options(CYPHER, step.options)
     return (BackupPoint(options.backup_label, options.backup),) if options.backup else ()
 

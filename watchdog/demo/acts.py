@@ -7,6 +7,7 @@ from typing import Any
 from watchdog.demo.before import Systems
 from watchdog.demo.daemon import DemoDaemon
 from watchdog.demo.outcome import ended, proposed, settled
+from watchdog.demo.release import RELEASE, ReleaseSteps
 from watchdog.demo.stack import Stack
 from watchdog.doubles.slack import SlackDouble
 from watchdog.model.time import Time
@@ -25,11 +26,12 @@ class Acts:
         slack: SlackDouble,
         daemon: DemoDaemon,
         systems: Systems,
+        *,
+        release: ReleaseSteps,
         certificate: dict[str, Any],
     ) -> None:
         self.say, self.stack, self.slack, self.daemon = say, stack, slack, daemon
-        self.systems, self.certificate = systems, certificate
-        self.release = stack.release(systems.graph)
+        self.systems, self.release, self.certificate = systems, release, certificate
         self.hurt_at: Time | None = None
         self._clock = SystemClock()
         self.watched_since = self._clock.now()
@@ -58,12 +60,12 @@ class Acts:
         await self.daemon.post(
             "release",
             {
-                "id": "2025-01-compliance-score",
+                "id": RELEASE,
                 "migrations": names,
                 "flags": [FLAG],
                 "old_version": "v1",
                 "new_version": "v2",
-                "protection": "tool-down",
+                "protection": "full",
                 "certificate": self.certificate,
             },
         )

@@ -43,6 +43,7 @@ def environment(stack: Stack, slack_api: str, state: Path) -> dict[str, str]:
         "COMPLIANCE_LOG": str(stack.run_dir / "service.log"),
         "COMPLIANCE_WATCHDOG_DB_URL": stack.url("watchdog_agent"),
         "COMPLIANCE_MIGRATOR_URL": stack.url("compliance_migrator"),
+        "COMPLIANCE_SCRATCH_URL": stack.scratch_url,
         "SLACK_API_URL": slack_api,
         "SLACK_BOT_TOKEN": BOT_TOKEN,
         "SLACK_APP_TOKEN": APP_TOKEN,

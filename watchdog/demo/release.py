@@ -1,13 +1,15 @@
-"""The service team applies its release: the scripts in `release/`, in order, with the team's own account."""
+"""The service team applies its release: the scripts in `release/`, in order, with the team's own account.
+
+Every change goes through `migrations.apply`, so that it can be taken back; nobody wrote a script for the way back.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Literal, get_args
 
-import neo4j
 import pgvector.psycopg
 import psycopg
 from pgvector import Vector
@@ -15,14 +17,20 @@ from psycopg.rows import TupleRow
 
 from watchdog.demo import data
 from watchdog.demo.embedding import MODEL_V2
+from watchdog.migrations.apply import apply
+from watchdog.migrations.graph.apply import apply_cypher
+from watchdog.migrations.options import Options
+from watchdog.ports.secrets import KnownSecret
+from watchdog.targets.neo4j import Neo4jOptions, Neo4jTarget
 
 Fault = Literal["schema", "flag", "integrity", "elsewhere", "none"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
+RELEASE = "2025-01-compliance-score"
+OWNER = "compliance_owner"
 GRAPH_MIGRATION = "2025-01-08-001"
 BACKFILL_BATCH = 5_000
 REEMBED_BATCH = 1_000
-LOCK_ATTEMPTS = 20
 
 Connection = psycopg.AsyncConnection[TupleRow]
 _FIRST_KEY = "00000000-0000-0000-0000-000000000000"
@@ -42,13 +50,15 @@ class ReleaseSteps:
 
     Attributes:
         url: the database, as `compliance_migrator` (or another member of the owner role).
-        graph: a driver that may write to the graph.
+        graph: the graph.
+        scratch_url: a server to learn on what each script does, as superuser; never the database's own.
         fault: what is wrong with this release.
         pause_s: seconds between two batches, so that users hardly notice.
     """
 
     url: str
-    graph: neo4j.AsyncDriver
+    graph: Neo4jTarget
+    scratch_url: str
     fault: Fault = "none"
     pause_s: float = 0.05
     backfill_batch: int = field(default=BACKFILL_BATCH)
@@ -73,11 +83,11 @@ class ReleaseSteps:
 
     async def add_user_preferences(self) -> None:
         """The table, its index, and the row in `schema_versions`."""
-        await self._transaction("001_add_user_preferences_v1.sql")
+        await self._apply("add_user_preferences_v1", "001_add_user_preferences_v1.sql")
 
     async def add_compliance_score(self) -> None:
         """The column, and the backfill in batches."""
-        await self._transaction("002_add_compliance_score.sql")
+        await self._apply("add_compliance_score", "002_add_compliance_score.sql")
         statement = script("002_backfill.sql")
         after: str | None = _FIRST_KEY
         async with self._connection() as connection:
@@ -89,30 +99,29 @@ class ReleaseSteps:
                 await asyncio.sleep(self.pause_s)
 
     async def migrate_graph(self) -> None:
-        """Graph migration 2025-01-08-001: backup point, relationships, property, log; one transaction."""
-        async with self.graph.session(database="neo4j") as session, await session.begin_transaction() as work:
-            for statement in cypher_statements("003_2025-01-08-001.cypher"):
-                await (await work.run(statement)).consume()
-            await work.commit()
+        """Graph migration 2025-01-08-001: relationships, property, log."""
+        text = script(f"003_{GRAPH_MIGRATION}.cypher")
+        await apply_cypher(self.graph, text, name=GRAPH_MIGRATION, release=RELEASE)
 
     async def reembed_documents(self) -> None:
         """The second table of vectors and its flag (off); with the integrity fault, also the deduplication."""
-        await self._transaction("004_reembed_documents.sql")
+        await self._apply("reembed_documents", "004_reembed_documents.sql")
         await self._embed_missing()
         if self.fault == "integrity":
-            await self._transaction("004_deduplicate.sql")
+            await self._apply("deduplicate", "004_deduplicate.sql")
 
     async def require_compliance_score(self) -> None:
         """The last batch and NOT NULL in one locking transaction; without a default in `FAULT=schema`."""
         names = ["005_compliance_score_required.sql"]
         if self.fault != "schema":
             names.append("005_compliance_score_default.sql")
-        await self._transaction(*names)
+        await self._apply("add_compliance_score (required)", *names)
 
     async def enable_flag(self) -> None:
         """Embeds what was written in the meantime and switches the new search on."""
         await self._embed_missing()
-        await self._transaction("006_enable_flag.sql")
+        async with self._connection() as connection:
+            await connection.execute(script("006_enable_flag.sql"))
 
     async def _embed_missing(self) -> None:
         select = """
@@ -135,29 +144,17 @@ class ReleaseSteps:
                 after = rows[-1][0]
                 await asyncio.sleep(self.pause_s)
 
-    async def _transaction(self, *names: str) -> None:
-        """Runs scripts in one transaction, again while somebody holds the lock it needs.
-
-        Raises:
-            psycopg.errors.LockNotAvailable: still locked after `LOCK_ATTEMPTS` attempts.
-        """
-        for attempt in range(1, LOCK_ATTEMPTS + 1):
-            try:
-                async with self._connection() as connection, connection.transaction():
-                    for name in names:
-                        await connection.execute(script(name))
-            except psycopg.errors.LockNotAvailable:
-                if attempt == LOCK_ATTEMPTS:
-                    raise
-                await asyncio.sleep(0.5)
-            else:
-                return
+    async def _apply(self, name: str, *names: str) -> None:
+        """Scripts as one migration."""
+        text = "\n".join(map(script, names))
+        options = Options(name=name, release=RELEASE, role=OWNER)
+        await apply(self.url, text, scratch_url=self.scratch_url, options=options)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         connection = await psycopg.AsyncConnection.connect(self.url, application_name="compliance-release")
         async with connection:
-            await connection.execute("SET ROLE compliance_owner")
+            await connection.execute(f"SET ROLE {OWNER}".encode())
             await connection.commit()
             yield connection
 
@@ -167,9 +164,6 @@ def script(name: str) -> str:
     return resources.files("watchdog.demo").joinpath("release", name).read_text(encoding="utf-8")
 
 
-def cypher_statements(name: str) -> Iterator[str]:
-    """The statements of a Cypher file, without comment lines; a semicolon at the end of a line ends one."""
-    lines = [line for line in script(name).splitlines() if not line.startswith("//")]
-    for statement in "\n".join(lines).split(";\n"):
-        if text := statement.strip().removesuffix(";"):
-            yield text
+def graph_target(url: str, password: str) -> Neo4jTarget:
+    """The graph; the caller closes it."""
+    return Neo4jTarget("graph", Neo4jOptions(url=url, user="neo4j", password=KnownSecret(password)))

@@ -29,5 +29,8 @@ ALTER DEFAULT PRIVILEGES FOR ROLE compliance_owner IN SCHEMA public
 ALTER DEFAULT PRIVILEGES FOR ROLE compliance_owner IN SCHEMA public
     GRANT USAGE ON SEQUENCES TO compliance_app;
 
+-- What keeps the way back; the release and the watchdog both write there.
+CREATE SCHEMA IF NOT EXISTS watchdog AUTHORIZATION compliance_owner;
+
 CREATE EXTENSION IF NOT EXISTS vector;
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;

@@ -11,6 +11,7 @@ from typing import Any
 from watchdog.demo.daemon import GUARD, DaemonError, environment, shipped
 from watchdog.demo.data import SMALL
 from watchdog.demo.embedding import DIMENSIONS, MODEL_V1, query_literal
+from watchdog.demo.release import RELEASE
 from watchdog.demo.service.statements import recorded_writes_v1
 from watchdog.demo.stack import Stack, running
 
@@ -25,7 +26,8 @@ async def rehearse(run_dir: Path, stack: Stack) -> dict[str, Any]:
     scratch_dir.mkdir()
     scratch_dir.chmod(0o711)
     async with AsyncExitStack() as ending:
-        scratch = await ending.enter_async_context(running(scratch_dir, SMALL, stack.fault))
+        small = running(scratch_dir, SMALL, stack.fault, scratch_url=stack.scratch_url)
+        scratch = await ending.enter_async_context(small)
         writes = scratch_dir / "writes.json"
         embedding = query_literal("recorded write", MODEL_V1, DIMENSIONS)
         writes.write_text(json.dumps([asdict(write) for write in recorded_writes_v1(embedding)]))
@@ -33,7 +35,7 @@ async def rehearse(run_dir: Path, stack: Stack) -> dict[str, Any]:
         command = [
             *(sys.executable, "-m", "watchdog", "playbook", "rehearse"),
             *("--config", str(shipped() / "config.yaml"), "--guard", GUARD),
-            *("--writes", str(writes), "--out", str(out)),
+            *("--writes", str(writes), "--release", RELEASE, "--out", str(out)),
             *("--", sys.executable, "-m", "watchdog.demo.apply_release"),
         ]
         process = await asyncio.create_subprocess_exec(

@@ -27,16 +27,19 @@ from redis.asyncio import Redis
 from watchdog.demo import fill
 from watchdog.demo.data import DEMO, Sizes
 from watchdog.demo.dependency import Rating
-from watchdog.demo.release import Fault, ReleaseSteps
+from watchdog.demo.release import Fault, ReleaseSteps, graph_target
 from watchdog.demo.service.stores import Version
+from watchdog.migrations.clone import scratch
 from watchdog.servers.errors import ServerError
 from watchdog.servers.neo4j import Neo4jServer
 from watchdog.servers.paths import cache_dir
 from watchdog.servers.postgres import PostgresServer
 from watchdog.servers.process import Process, free_port, is_alive
 from watchdog.servers.redis import RedisServer
+from watchdog.targets.neo4j import Neo4jTarget
 
 DATABASE = "compliance"
+POSTGRES_MAJOR = 18
 LOGINS = ("compliance_app", "compliance_migrator", "watchdog_agent")
 HEALTHY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 8.0
@@ -63,7 +66,11 @@ class StackError(RuntimeError):
 
 @dataclass
 class Stack:
-    """A running stack. `timings` holds seconds by what took them; addresses hold passwords: do not print them."""
+    """A running stack.
+
+    `timings` holds seconds by what took them; `scratch_url` is a server on which to learn what scripts do. Addresses
+    hold passwords: do not print them.
+    """
 
     run_dir: Path
     sizes: Sizes
@@ -75,6 +82,7 @@ class Stack:
     port: int
     passwords: dict[str, str] = field(repr=False)
     timings: dict[str, float]
+    scratch_url: str = field(repr=False)
     database: str = DATABASE
     _service: Process | None = field(default=None)
 
@@ -107,9 +115,13 @@ class Stack:
         """A client of Redis; the caller closes it."""
         return Redis.from_url(self.redis.url(), decode_responses=True)
 
-    def release(self, graph: AsyncDriver) -> ReleaseSteps:
+    def graph(self) -> Neo4jTarget:
+        """The graph, as migrations want it; the caller closes it."""
+        return graph_target(self.neo4j.url, self.neo4j.auth[1])
+
+    def release(self, graph: Neo4jTarget) -> ReleaseSteps:
         """The release with this stack's fault, run by the service team's account."""
-        return ReleaseSteps(self.url("compliance_migrator"), graph, self.fault)
+        return ReleaseSteps(self.url("compliance_migrator"), graph, self.scratch_url, self.fault)
 
     def service_argv(self, version: Version) -> list[str]:
         """What starts the sample service, for whoever starts it: no shell, absolute paths."""
@@ -187,7 +199,11 @@ class Stack:
 
 @asynccontextmanager
 async def running(
-    run_dir: Path, sizes: Sizes = DEMO, fault: Fault = "none", say: Say | None = None
+    run_dir: Path,
+    sizes: Sizes = DEMO,
+    fault: Fault = "none",
+    say: Say | None = None,
+    scratch_url: str | None = None,
 ) -> AsyncIterator[Stack]:
     """Starts the servers with data and the rating service, and stops everything at the end, whatever happened.
 
@@ -198,16 +214,19 @@ async def running(
         sizes: how much data.
         fault: what will go wrong.
         say: is told what is being done, for people who wait.
+        scratch_url: a server to learn on, as superuser; one more is started without it.
     """
     tell = say or (lambda _text: None)
     timings: dict[str, float] = {}
     async with AsyncExitStack() as ending:
         postgres, graph, cache = await _start_servers(run_dir, sizes, tell, timings, ending)
         passwords = await set_passwords(postgres)
+        scratch_url = await ending.enter_async_context(scratch(POSTGRES_MAJOR, scratch_url))
         rating = Rating()
         ending.push_async_callback(rating.stop)
         await rating.start()
-        stack = Stack(run_dir, sizes, fault, postgres, cache, graph, rating, free_port(), passwords, timings)
+        servers = (postgres, cache, graph, rating)
+        stack = Stack(run_dir, sizes, fault, *servers, free_port(), passwords, timings, scratch_url)
         ending.push_async_callback(stack.stop_service)
         yield stack
 

@@ -35,9 +35,16 @@ ENDS: dict[Fault, str] = {
 """How the climb of each fault has to end."""
 
 QUARANTINES: dict[Store, str] = {
-    "preferences": "SELECT user_id::text, to_jsonb(a) FROM watchdog.archive_user_preferences a",
+    "preferences": """
+        SELECT "row" ->> 'user_id', "row" || jsonb_build_object('prefs', ("row" ->> 'prefs')::jsonb)
+          FROM watchdog.migration_quarantine
+         WHERE "table" = '"public"."user_preferences"'
+    """,
 }
-BOOKKEEPING = ("MigrationBackup", "ArchivedControl", "WatchdogFence", "WatchdogReceipt")
+BOOKKEEPING = (
+    *("WatchdogFence", "WatchdogReceipt", "WatchdogMigrationRun", "WatchdogMigrationLock", "WatchdogArchive"),
+    "WatchdogRelease",
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,9 @@ class Story:
             daemon.start()
             load = self._start_load(run_dir, stack)
             ending.push_async_callback(load.stop)
-            acts = Acts(self.say, stack, slack, daemon, systems, certificate)
+            graph = stack.graph()
+            ending.push_async_callback(graph.close)
+            acts = Acts(self.say, stack, slack, daemon, systems, release=stack.release(graph), certificate=certificate)
             await acts.play()
             await load.stop()
             await self._compare(acts, run_dir)

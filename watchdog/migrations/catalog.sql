@@ -18,9 +18,13 @@ WITH ours AS (
 SELECT line FROM (
     SELECT format('schema %I', nspname) FROM ours
     UNION ALL
-    SELECT format('relation %s %I.%I owner %s persistence %s rls %s options %s acl %s', relkind, nspname, relname, owner,
-                  relpersistence, relrowsecurity, reloptions, relacl)
+    SELECT format('relation %s %I.%I owner %s persistence %s rls %s options %s', relkind, nspname, relname, owner,
+                  relpersistence, relrowsecurity, reloptions)
       FROM relations WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+    UNION ALL
+    -- A line for each, so that a grant to somebody new is something more and not another table.
+    SELECT format('grant on %I.%I %s', nspname, relname, acl)
+      FROM relations, unnest(relacl) AS acl WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
     UNION ALL
     SELECT format('column %I.%I %s %I %s notnull %s default %s identity %s generated %s collation %s',
                   r.nspname, r.relname,

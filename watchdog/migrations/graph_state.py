@@ -11,7 +11,8 @@ import neo4j
 
 from watchdog.targets.neo4j import Neo4jTarget
 
-OURS = frozenset({"WatchdogFence", "WatchdogReceipt"})
+_OURS = "Watchdog"
+"""Labels of our own nodes begin with it: fences, receipts, runs, archives."""
 
 _NODES = "MATCH (n) RETURN elementId(n), labels(n), properties(n)"
 _RELATIONSHIPS = "MATCH (a)-[r]->(b) RETURN elementId(a), type(r), properties(r), elementId(b)"
@@ -81,7 +82,7 @@ async def graph_state(graph: GraphCopy) -> GraphState:
                 async for (element,) in _records(session, _KEPT, label=backup.label, id=backup.id)
             }
             async for element, labels, properties in _records(session, _NODES):
-                if OURS.isdisjoint(labels):
+                if not any(label.startswith(_OURS) for label in labels):
                     kind = f"nodes :{':'.join(sorted(labels))}" if labels else "nodes without label"
                     digests[element] = _digest(sorted(labels), properties)
                     state.add(kind, digests[element], kept=element in kept)

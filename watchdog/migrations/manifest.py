@@ -8,6 +8,7 @@ import cattrs
 from psycopg.types.json import Jsonb
 
 from watchdog.migrations.options import Options
+from watchdog.migrations.releases import refuse_closed
 from watchdog.migrations.runs import describe, not_reversible
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.undo import Plan
@@ -54,7 +55,11 @@ async def begin(
     Args:
         state: `applying`, or `preparing` while only archives are written.
         rollback_seconds: The predicted length of its rollback.
+
+    Raises:
+        RefusedError: Its release was taken back.
     """
+    await refuse_closed(connection, options.release)
     digest = hashlib.sha256(script.encode()).hexdigest()
     row = await (
         await connection.execute(
@@ -77,8 +82,13 @@ async def record(connection: Connection, run: int, manifest: Manifest) -> None:
 
 
 async def finished(connection: Connection, run: int) -> None:
-    """The run is applied."""
-    await connection.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
+    """The run is applied; raises RefusedError when its release was taken back meanwhile."""
+    row = await (
+        await connection.execute(
+            "UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s RETURNING release", (run,)
+        )
+    ).fetchone()
+    await refuse_closed(connection, row[0] if row else "")
 
 
 async def read(connection: Connection, run: int) -> tuple[str, Manifest]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from watchdog.ports.errors import WatchdogError
 
 _SETTINGS = frozenset({"ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES"})
+_ABOUT = frozenset({"ACL", "COMMENT", "SECURITY LABEL"})
 _OLDEST = (1, 14)
 _OWNED = frozenset(
     {
@@ -117,7 +118,12 @@ def read(data: bytes) -> tuple[Entry, ...]:
     for _ in range(3):
         reader.text()
     found = (_entry(reader, version, offset_size) for _ in range(reader.number()))
-    return tuple(entry for entry in found if entry.kind not in _SETTINGS)
+    return tuple(entry for entry in found if entry.kind not in _SETTINGS and not _of_database(entry))
+
+
+def _of_database(entry: Entry) -> bool:
+    """Grants, comments and labels of the database itself; the schema does not hold them."""
+    return entry.kind in _ABOUT and not entry.schema and entry.tag.startswith("DATABASE ")
 
 
 def _entry(reader: _Reader, version: tuple[int, int], offset_size: int) -> Entry:

@@ -237,6 +237,7 @@ def facts(guard: Guard) -> Mapping[str, str]:
     if record is not None:
         known |= {
             "release": record.release.id,
+            "release_state": record.state.value,
             "old_version": record.release.old_version,
             "new_version": record.release.new_version,
             "flags": ",".join(record.release.flags),
