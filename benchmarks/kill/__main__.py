@@ -15,8 +15,20 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.kill.play import Played, play
-from benchmarks.kill.points import SIDES, Blocked, Kill, Scenario, calls, cuts, data_steps, kills_of, recoveries
-from benchmarks.kill.result import differences
+from benchmarks.kill.points import (
+    SERVERS,
+    SIDES,
+    Blocked,
+    Kill,
+    Scenario,
+    calls,
+    cuts,
+    data_steps,
+    kills_of,
+    recoveries,
+    server_kills,
+)
+from benchmarks.kill.result import PENDING, differences
 from benchmarks.kill.rig import SHORTER, Rig, Servers
 from watchdog.demo.daemon import DaemonError
 from watchdog.demo.stack import POSTGRES_SETTINGS
@@ -26,8 +38,8 @@ from watchdog.servers.postgres import PostgresServer
 from watchdog.servers.redis import RedisServer
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "kill.md"
-TRANSACTIONS: Final = 6
-"""Fenced transactions of the rung in PostgreSQL: two to fence, one a script, one to lift."""
+TRANSACTIONS: Final = 5
+"""Fenced transactions of the rung in PostgreSQL: to cancel, two to fence, one for the migrations, one to lift."""
 BLOCKING: Final = ("document_embeddings_v2", "assessments", "user_preferences")
 
 
@@ -57,7 +69,7 @@ def scenarios(undisturbed: Played) -> list[Scenario]:
     one_of_each_kind = {kind: step for step, kind in data_steps().items()}
     again = [scenario for step in one_of_each_kind.values() for scenario in recoveries(step)]
     blocked = [Scenario(cut=Blocked(table)) for table in BLOCKING]
-    return [*single, *again, *cuts(TRANSACTIONS), *blocked]
+    return [*single, *again, *cuts(TRANSACTIONS), *blocked, *server_kills(undisturbed.result.stored)]
 
 
 async def measure(rig: Rig, undisturbed: Played, scenario: Scenario) -> Line:
@@ -67,7 +79,7 @@ async def measure(rig: Rig, undisturbed: Played, scenario: Scenario) -> Line:
         played = await play(rig, scenario)
     except DaemonError as error:
         return Line(scenario, str(error).partition("\n")[0], time.monotonic() - began)
-    wrong = differences(undisturbed.result, played.result)
+    wrong = differences(undisturbed.result, played.result, PENDING if scenario.of_servers else ())
     outcome = "; ".join(wrong) or ("not reached" if played.missed else "same")
     return Line(scenario, outcome, played.seconds, played.died)
 
@@ -92,7 +104,7 @@ async def new_rig(directory: Path, ending: AsyncExitStack) -> Rig:
     return rig
 
 
-async def run(jobs: int, seed: int, count: int | None) -> list[Line]:
+async def run(jobs: int, seed: int, count: int | None, *, servers: bool) -> list[Line]:
     """Plays them in an order drawn by lot, `jobs` at a time, each job on servers of its own."""
     task = asyncio.current_task()
     if task is not None:
@@ -104,7 +116,7 @@ async def run(jobs: int, seed: int, count: int | None) -> list[Line]:
             undisturbed = [await play(rig, Scenario()) for rig in rigs]
             for played in undisturbed:
                 say(f"undisturbed: {played.seconds:.1f} s, {'; '.join(played.result.complaints) or 'well'}")
-            waiting = scenarios(undisturbed[0])
+            waiting = [one for one in scenarios(undisturbed[0]) if one.of_servers or not servers]
             random.Random(seed).shuffle(waiting)  # noqa: S311 - repeatable, nothing to keep secret
             waiting = waiting[:count]
             total, lines = len(waiting), list[Line]()
@@ -139,6 +151,7 @@ def page(lines: Sequence[Line], command: str) -> Iterator[str]:
     if wrong:
         yield from ("## What differs", "", *(f"- {line.scenario}: {line.outcome}" for line in wrong), "")
     yield from _sides(lines)
+    yield from _servers(lines)
     yield from _others(lines)
 
 
@@ -146,7 +159,7 @@ def _sides(lines: Iterable[Line]) -> Iterator[str]:
     """One death: a row a place, with both sides."""
     found: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: {side: defaultdict(int) for side in SIDES})
     for line in lines:
-        if len(line.scenario.kills) == 1:
+        if len(line.scenario.kills) == 1 and not line.scenario.of_servers:
             kill: Kill = line.scenario.kills[0]
             word = line.outcome if line.outcome in {"same", "not reached"} else "differs"
             found[kill.site][kill.side][word] += 1
@@ -154,6 +167,23 @@ def _sides(lines: Iterable[Line]) -> Iterator[str]:
     for site in sorted(found):
         cells = [", ".join(f"{count} {word}" for word, count in sorted(found[site][side].items())) for side in SIDES]
         yield f"| {site} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _servers(lines: Iterable[Line]) -> Iterator[str]:
+    """A server's death: a row a place, a column for each server."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for line in lines:
+        if line.scenario.of_servers:
+            (kill,) = line.scenario.kills
+            word = line.outcome if line.outcome in {"same", "not reached"} else "differs"
+            found[f"{kill.side} {kill.site}"][kill.victim] = word
+    if not found:
+        return
+    yield from ("## A server killed, the daemon kept still at that moment", "")
+    yield from (f"| place | {' | '.join(SERVERS)} |", "|---|---|---|---|")
+    for place in sorted(found):
+        yield f"| {place} | {' | '.join(found[place].get(server, '') for server in SERVERS)} |"
     yield ""
 
 
@@ -179,10 +209,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kill", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="draws the order")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each on servers of its own")
+    parser.add_argument("--servers", action="store_true", help="only deaths of servers; then no page is written")
     parser.add_argument("--count", type=int, help="only so many runs; then no page is written")
     arguments = parser.parse_args()
-    lines = asyncio.run(run(arguments.jobs, arguments.seed, arguments.count))
-    if arguments.count is None:
+    lines = asyncio.run(run(arguments.jobs, arguments.seed, arguments.count, servers=arguments.servers))
+    if arguments.count is None and not arguments.servers:
         command = f"python -m benchmarks.kill --seed {arguments.seed} --jobs {arguments.jobs}"
         PAGE.write_text("\n".join(page(lines, command)) + "\n", encoding="utf-8")
     sys.exit(any(line.outcome not in {"same", "not reached"} for line in lines))

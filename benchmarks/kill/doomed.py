@@ -1,7 +1,9 @@
 """`python -m benchmarks.kill.doomed --config …`: `watchdog run` that kills itself at one place, as `kill -9` does.
 
-The place is in `WATCHDOG_KILL`: side, site and number, each on its line. The daemon is the product's; only a few
-methods of its journal, targets and notifiers are wrapped.
+Or stops there until somebody else has been killed.
+
+The place is in `WATCHDOG_KILL`: side, site, number and victim, each on its line. The daemon is the product's; only a
+few methods of its journal, targets and notifiers are wrapped.
 """
 
 import argparse
@@ -11,9 +13,9 @@ import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from benchmarks.kill.points import Kill, site_of
+from benchmarks.kill.points import Kill, Victim, site_of
 from watchdog.app import daemon
 from watchdog.app.compose import compose
 from watchdog.config import Configuration, Registries
@@ -26,13 +28,13 @@ VARIABLE = "WATCHDOG_KILL"
 
 def spell(kill: Kill) -> str:
     """A kill for the environment."""
-    return f"{kill.side}\n{kill.site}\n{kill.nth}"
+    return f"{kill.side}\n{kill.site}\n{kill.nth}\n{kill.victim}"
 
 
 def read(text: str) -> Kill:
     """What `spell` wrote."""
-    side, site, nth = text.split("\n")
-    return Kill("before" if side == "before" else "after", site, int(nth))
+    side, site, nth, victim = text.split("\n")
+    return Kill("before" if side == "before" else "after", site, int(nth), cast("Victim", victim))
 
 
 class Doom:
@@ -47,17 +49,17 @@ class Doom:
         self._seen[site] += 1
         here = (site, self._seen[site]) == (self._kill.site, self._kill.nth)
         if here and self._kill.side == "before":
-            _die()
+            self._now()
 
         def after() -> None:
-            if here:
-                _die()
+            if here and self._kill.side == "after":
+                self._now()
 
         return after
 
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    def _now(self) -> None:
+        """Dies, or keeps still until a server has been killed."""
+        os.kill(os.getpid(), signal.SIGKILL if self._kill.victim == "daemon" else signal.SIGSTOP)
 
 
 def _wrapped(doom: Doom, site: Callable[..., str], call: Callable[..., Any]) -> Callable[..., Any]:

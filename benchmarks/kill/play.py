@@ -18,7 +18,7 @@ from psycopg import sql
 from benchmarks.kill import doomed
 from benchmarks.kill.points import Blocked, Cut, Kill, Scenario
 from benchmarks.kill.result import Result, collect, service_processes
-from benchmarks.kill.rig import Rig, owed, requests
+from benchmarks.kill.rig import Rig, Servers, owed, requests
 from benchmarks.kill.wire import Wire
 from watchdog.demo.daemon import GUARD, DaemonError, DemoDaemon, environment, slack_double
 from watchdog.demo.stack import Stack, tail
@@ -67,6 +67,19 @@ class Mortal(DemoDaemon):
             os.kill(self.process.pid, signal.SIGKILL)
 
     @property
+    def still(self) -> bool:
+        """Whether it has stopped at its place, and waits."""
+        if self.process is None or self.process.returncode is not None:
+            return False
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        return stat.rpartition(")")[2].split()[0] == "T"
+
+    def go_on(self) -> None:
+        """Wakes it."""
+        if self.process is not None:
+            os.kill(self.process.pid, signal.SIGCONT)
+
+    @property
     def dead(self) -> bool:
         """Whether it has ended, however it did."""
         return self.process is None or self.process.returncode is not None
@@ -78,14 +91,17 @@ class Lives:
 
     daemon: Mortal
     kills: list[Kill]
+    servers: Servers
     deaths: int = 0
     died: list[float] = field(default_factory=list)
     reborn: asyncio.Event = field(default_factory=asyncio.Event)
     _since: float | None = None
+    _kill: Kill | None = None
 
     def begin(self) -> None:
         """Starts the next one."""
-        self.daemon.start(self.kills.pop(0) if self.kills else None)
+        self._kill = self.kills.pop(0) if self.kills else None
+        self.daemon.start(self._kill)
 
     async def to_the_end(self, within: float) -> None:
         """Triggers, starts a new daemon whenever one dies, and returns when all is told and done.
@@ -98,6 +114,8 @@ class Lives:
         while time.monotonic() < deadline:
             if self.daemon.dead:
                 self._bury()
+            if self._kill is not None and self._kill.victim != "daemon" and self.daemon.still:
+                await self._kill_server(self._kill)
             with suppress(httpx.TransportError, DaemonError):
                 view = await self.daemon.get()
                 self._answered()
@@ -117,6 +135,16 @@ class Lives:
         self.deaths += 1
         self._since = time.monotonic()
         self.begin()
+
+    async def _kill_server(self, kill: Kill) -> None:
+        """The daemon goes on at once, and the server comes back meanwhile."""
+        server = getattr(self.servers, kill.victim)
+        self._kill = None
+        self.deaths += 1
+        self._since = time.monotonic()
+        server.kill()
+        self.daemon.go_on()
+        await server.restart()
 
     def _answered(self) -> None:
         if self._since is not None:
@@ -143,7 +171,7 @@ async def play(rig: Rig, scenario: Scenario) -> Played:
         daemon.env |= await _wires(made, scenario.cut, daemon.kill, ending)
         ending.push_async_callback(_sweep, made)
         ending.push_async_callback(daemon.stop)
-        lives = Lives(daemon, list(scenario.kills))
+        lives = Lives(daemon, list(scenario.kills), rig.servers)
         lives.begin()
         await made.start_service("v2")
         await ending.enter_async_context(requests(made))

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, Literal
 
@@ -24,22 +24,29 @@ PASSING: Final = (ev.SightLost, ev.SightRegained)
 """Events of watching, which come when they come: no two runs have the same."""
 
 
+Victim = Literal["daemon", "postgres", "neo4j", "redis"]
+SERVERS: Final[tuple[Victim, ...]] = ("postgres", "neo4j", "redis")
+
+
 @dataclass(frozen=True)
 class Kill:
-    """Where one life of the daemon ends.
+    """Where one life ends: the daemon's, or a server's while the daemon is kept still.
 
     Attributes:
         site: `claim`, the event that leads an append (`StepIntended fence writers`), or one of `CALLS`.
         nth: Which of these in this life, from 1.
+        victim: Who is killed.
     """
 
     side: Side
     site: str
     nth: int = 1
+    victim: Victim = "daemon"
 
     def __str__(self) -> str:
         """As the table shows it."""
-        return f"{self.side} {self.site}" + (f" ({self.nth})" if self.nth > 1 else "")
+        whose = "" if self.victim == "daemon" else f"{self.victim} "
+        return f"{whose}{self.side} {self.site}" + (f" ({self.nth})" if self.nth > 1 else "")
 
 
 Store = Literal["db", "graph"]
@@ -96,8 +103,13 @@ class Scenario:
 
     @property
     def deaths(self) -> int:
-        """How often the daemon dies."""
+        """How often somebody dies."""
         return len(self.kills) + (self.cut is not None)
+
+    @property
+    def of_servers(self) -> bool:
+        """Whether servers die, and not the daemon."""
+        return any(kill.victim != "daemon" for kill in self.kills)
 
     def __str__(self) -> str:
         """As the table shows it."""
@@ -141,6 +153,12 @@ def kills_of(stored: Sequence[Stored]) -> list[Kill]:
         seen[site] += 1
         kills += [Kill(side, site, seen[site]) for side in SIDES]
     return kills
+
+
+def server_kills(stored: Sequence[Stored]) -> list[Scenario]:
+    """Each server, at every append of the data rung's steps."""
+    rung = [kill for kill in kills_of(stored) if kill.site.startswith(("StepIntended ", "StepSucceeded "))]
+    return [Scenario((replace(kill, victim=victim),)) for victim in SERVERS for kill in rung]
 
 
 def calls() -> list[Kill]:

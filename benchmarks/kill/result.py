@@ -24,7 +24,6 @@ from watchdog.servers.process import is_alive
 Section = dict[str, str]
 Connection = psycopg.AsyncConnection[TupleRow]
 
-BOOKKEEPING: Final = ("WatchdogFence", "WatchdogReceipt")
 CHANNELS: Final = ("incidents", "stakeholders")
 SHOWN: Final = 5
 
@@ -40,12 +39,19 @@ REPEATED: Final = (
 )
 """Events that a restart may add, or that come when they come."""
 
+PENDING: Final = (ev.PendingBegan, ev.PendingEnded)
+"""Events of watching."""
+
 _RECEIPTS: Final = "SELECT step_id, count(*)::text FROM watchdog.receipts GROUP BY 1"
-_DETAILS: Final = "SELECT step_id, detail FROM watchdog.receipts WHERE detail LIKE 'ran %'"
-_ARCHIVES: Final = "SELECT relation, format('%s rows, checksum %s', rows, checksum) FROM watchdog.archives"
+_DETAILS: Final = "SELECT step_id, detail FROM watchdog.receipts WHERE detail LIKE 'took back %'"
+_RUNS: Final = "SELECT name, format('%s, %s', state, report) FROM watchdog.migration_runs"
+_ARCHIVES: Final = "SELECT name, format('%s rows, checksum %s', rows, checksum) FROM watchdog.migration_archives"
+_QUARANTINE: Final = """
+    SELECT format('%s %s', "table", md5("row"::text)), count(*)::text FROM watchdog.migration_quarantine GROUP BY 1
+"""
 _ARCHIVE_TABLES: Final = """
     SELECT relname FROM pg_class
-    WHERE relnamespace = 'watchdog'::regnamespace AND relkind = 'r' AND relname LIKE 'archive\\_%' ORDER BY 1
+    WHERE relnamespace = 'watchdog'::regnamespace AND relkind = 'r' AND relname LIKE 'run\\_%' ORDER BY 1
 """
 _FENCED_GRANTS: Final = """
     SELECT concat_ws(' ', role, kind, schema_name, relation, column_name, privilege),
@@ -110,12 +116,14 @@ async def stores(made: Stack) -> dict[str, Section]:
     found: dict[str, Section] = {}
     async with made.driver() as graph, made.client() as client:
         before = await snapshot.take(Systems(made.admin_url, graph, client), 0)
-        found["graph"] = {
-            name: value for name, value in before.graph.items() if name.partition(" ")[0] not in BOOKKEEPING
-        }
+        found["graph"] = {name: value for name, value in before.graph.items() if not name.startswith("Watchdog")}
         receipts = await graph.execute_query(
             "MATCH (r:WatchdogReceipt) RETURN r.step_id AS step, count(*) AS times", database_="neo4j"
         )
+        runs = await graph.execute_query(
+            "MATCH (r:WatchdogMigrationRun) RETURN r.name AS name, r.state AS state", database_="neo4j"
+        )
+        found["runs in the graph"] = {record["name"]: record["state"] for record in runs.records}
         found["receipts in the graph"] = {record["step"]: str(record["times"]) for record in receipts.records}
         found["redis"] = await _redis(client)
     found["schema"] = {line: str(times) for line, times in Counter(before.schema.splitlines()).items()}
@@ -137,6 +145,8 @@ async def _ours(connection: Connection) -> dict[str, Section]:
     return {
         "receipts": await _pairs(connection, _RECEIPTS),
         "what scripts did": await _pairs(connection, _DETAILS),
+        "runs": await _pairs(connection, _RUNS),
+        "quarantine": await _pairs(connection, _QUARANTINE),
         "archives": await _pairs(connection, _ARCHIVES),
         "archived rows": archives,
         "fenced grants": await _pairs(connection, _FENCED_GRANTS),
@@ -254,13 +264,22 @@ def _payloads(slack: SlackDouble) -> Iterator[dict[str, Any]]:
                 yield message.metadata["event_payload"]
 
 
-def differences(expected: Result, found: Result) -> list[str]:
-    """In what a run differs from the undisturbed one, and what is wrong with it by itself; empty when all is well."""
+def differences(expected: Result, found: Result, ignored: Sequence[type[Event]] = ()) -> list[str]:
+    """In what a run differs from the undisturbed one, and what is wrong with it by itself; empty when all is well.
+
+    Args:
+        ignored: Events of watching, which a server that is away for a moment may cause.
+    """
     said = list(found.complaints)
     for name in sorted(expected.stores.keys() | found.stores.keys()):
         said += _section(name, expected.stores.get(name, {}), found.stores.get(name, {}))
-    said += _sequence(expected.ladder, found.ladder)
+    said += _sequence(_without(expected.ladder, ignored), _without(found.ladder, ignored))
     return said
+
+
+def _without(ladder: Sequence[str], ignored: Sequence[type[Event]]) -> tuple[str, ...]:
+    names = {one.__name__ for one in ignored}
+    return tuple(line for line in ladder if line.partition(" ")[0] not in names)
 
 
 def _section(name: str, expected: Section, found: Section) -> list[str]:

@@ -5,6 +5,7 @@ what an undisturbed run leaves behind. So one point costs seconds.
 """
 
 import asyncio
+import hashlib
 import itertools
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +26,7 @@ from watchdog.demo.acts import FLAG
 from watchdog.demo.daemon import DemoDaemon, environment, shipped, slack_double
 from watchdog.demo.data import SMALL, Sizes
 from watchdog.demo.dependency import Rating
+from watchdog.demo.release import RELEASE, SCRIPTS, ReleaseSteps
 from watchdog.demo.stack import Stack
 from watchdog.doubles.slack import SlackDouble
 from watchdog.migrations.catalog import surroundings
@@ -32,6 +34,7 @@ from watchdog.servers.neo4j import Neo4jServer
 from watchdog.servers.postgres import PostgresServer
 from watchdog.servers.process import free_port
 from watchdog.servers.redis import RedisServer
+from watchdog.targets.neo4j import Neo4jTarget
 
 SHORTER: Final = {
     "config.yaml": (
@@ -131,9 +134,9 @@ class Rig:
             await _fill_cache(made)
             slack = await slack_double()
             ending.push_async_callback(slack.stop)
-            await self._release(made, slack)
             async with made.driver() as driver:
                 self.graph = await _read_graph(driver)
+            await self._release(made, slack)
         await self.statement("ALTER DATABASE {} RENAME TO {}", before, self.released)
 
     async def _release(self, made: Stack, slack: SlackDouble) -> None:
@@ -143,12 +146,13 @@ class Rig:
         daemon.config = self.config
         daemon.start()
         try:
-            async with requests(made), made.driver() as driver:
+            async with requests(made), opened(made) as graph:
                 await daemon.until("every rule is judged", _judged, 40)
                 await asyncio.sleep(4)  # the baseline
-                release = made.release(driver)
+                release = made.release(graph)
                 names = [change.name for change in release.changes()]
-                await daemon.post("release", self._announcement(names) | {"certificate": await self._certificate(made)})
+                certificate = await self._certificate(made, release)
+                await daemon.post("release", self._announcement(names) | {"certificate": certificate})
                 await replace(release, pause_s=0).apply_all()
                 await made.stop_service()
                 await replace(release, pause_s=0).enable_flag()
@@ -159,15 +163,15 @@ class Rig:
     @staticmethod
     def _announcement(migrations: list[str]) -> dict[str, object]:
         return {
-            "id": "2025-01-compliance-score",
+            "id": RELEASE,
             "migrations": migrations,
             "flags": [FLAG],
             "old_version": "v1",
             "new_version": "v2",
-            "protection": "tool-down",
+            "protection": "full",
         }
 
-    async def _certificate(self, made: Stack) -> dict[str, object]:
+    async def _certificate(self, made: Stack, release: ReleaseSteps) -> dict[str, object]:
         """What a rehearsal here would certify: the same scripts, server and schema; none is held."""
         scripts = await asyncio.to_thread(self._playbook_hash, made)
         async with await psycopg.AsyncConnection.connect(made.admin_url) as connection:
@@ -182,6 +186,7 @@ class Rig:
                 "schema_hash": here.schema_hash,
             },
             "rollback_hash": scripts,
+            "scripts": [hashlib.sha256(release.sql(name).encode()).hexdigest() for name in SCRIPTS],
             "restored": True,
             "old_code": "incompatible",
             "measured_seconds": 5.0,
@@ -202,6 +207,8 @@ class Rig:
             async with self._stack(database) as made:
                 async with made.driver() as driver:
                     await _write_graph(driver, self.graph)
+                async with opened(made) as graph:
+                    await made.release(graph).migrate_graph()
                 await _fill_cache(made)
                 shutil.copytree(self.state, made.run_dir / "state")
                 (made.run_dir / "state" / "watchdog.sock").unlink(missing_ok=True)
@@ -226,6 +233,7 @@ class Rig:
             port=free_port(),
             passwords=await stack.set_passwords(self.servers.postgres),
             timings={},
+            scratch_url=self.servers.postgres.url("postgres"),
             database=database,
         )
         try:
@@ -244,6 +252,16 @@ class Rig:
         """Takes the databases off the server."""
         for name in (self.released, f"{self.token}_before"):
             await self.statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+@asynccontextmanager
+async def opened(made: Stack) -> AsyncIterator[Neo4jTarget]:
+    """The graph, as migrations want it."""
+    target = made.graph()
+    try:
+        yield target
+    finally:
+        await target.close()
 
 
 def write_project(to: Path) -> None:

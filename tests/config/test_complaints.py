@@ -211,6 +211,22 @@ def test_a_compensation_may_not_destroy_data_either(tmp_path: Path) -> None:
     assert [problem.key for problem in report.problems] == ["rungs[0].compensate[0]"]
 
 
+def test_the_condition_of_a_compensation_names_a_step_of_its_rung(tmp_path: Path) -> None:
+    playbook = (
+        "version: 1\nrungs:\n  - rung: flag\n"
+        "    steps:\n"
+        "      - {name: pause, kind: wait, for: 1s, only_after: pause}\n"
+        "    compensate:\n"
+        "      - {name: again, kind: wait, for: 1s, only_after: pause}\n"
+        "      - {name: or not, kind: wait, for: 1s, unless_after: paws}\n"
+    )
+    report = looked_at(tmp_path, {"rollbacks/emergency/playbook.yaml": playbook})
+    assert [(problem.key, problem.line) for problem in report.problems] == [
+        ("rungs[0].steps[0].only_after", 5),
+        ("rungs[0].compensate[1].unless_after", 8),
+    ]
+
+
 def test_a_data_rung_that_lets_users_write_is_warned_about(tmp_path: Path) -> None:
     playbook = "\n".join(line for line in PLAYBOOK.replace("RUNG", "data").splitlines() if "fence_writers" not in line)
     report = looked_at(tmp_path, {"rollbacks/emergency/playbook.yaml": playbook})

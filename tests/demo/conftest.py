@@ -23,6 +23,7 @@ from watchdog.servers.neo4j import Neo4jServer
 from watchdog.servers.postgres import PostgresServer
 from watchdog.servers.process import free_port
 from watchdog.servers.redis import RedisServer
+from watchdog.targets.neo4j import Neo4jTarget
 
 _TEMPLATE = "compliance_template"
 _numbers = itertools.count(1)
@@ -69,6 +70,7 @@ async def compliance(
         port=free_port(),
         passwords=passwords,
         timings={},
+        scratch_url=postgres_server.url("postgres"),
         database=database,
     )
     try:
@@ -86,6 +88,14 @@ async def _fill_others(made: Stack) -> None:
     async with made.client() as cache:
         await cache.flushdb()
         await fill.cache(cache, SMALL)
+
+
+@pytest_asyncio.fixture
+async def graph(compliance: Stack) -> AsyncIterator[Neo4jTarget]:
+    """The graph, as migrations want it."""
+    target = compliance.graph()
+    yield target
+    await target.close()
 
 
 @pytest_asyncio.fixture

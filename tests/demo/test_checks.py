@@ -14,6 +14,7 @@ from watchdog.demo.before import Before, Systems
 from watchdog.demo.checks import Check, Evidence
 from watchdog.demo.ledger import Entry, fingerprint
 from watchdog.demo.stack import Stack
+from watchdog.targets.neo4j import Neo4jTarget
 
 SUMMARY = {"requests": 1_000, "errors": 3, "longest_stall_s": 1.5}
 EVIDENCE = Evidence({}, SUMMARY)
@@ -55,7 +56,7 @@ async def test_a_column_left_behind_is_shown_as_a_difference(
 
 
 async def test_the_daemons_own_schema_is_no_difference(systems: Systems, taken: Before, admin: Connection) -> None:
-    await admin.execute("CREATE SCHEMA watchdog CREATE TABLE fence (guard text)")
+    await admin.execute("CREATE TABLE watchdog.fence (guard text)")
     assert await _failing(systems, taken) == []
 
 
@@ -85,7 +86,7 @@ async def test_a_lost_table_is_found(systems: Systems, taken: Before, admin: Con
 
 async def test_a_lost_row_in_quarantine_is_kept(systems: Systems, taken: Before, admin: Connection) -> None:
     key = data.assessment_id(5)
-    await admin.execute("CREATE SCHEMA watchdog")
+    await admin.execute("CREATE SCHEMA IF NOT EXISTS watchdog")
     await admin.execute("CREATE TABLE watchdog.q AS SELECT * FROM assessments WHERE id = %s", (key,))
     await admin.execute("DELETE FROM assessments WHERE id = %s", (key,))
     query = "SELECT id::text, to_jsonb(q) FROM watchdog.q"
@@ -117,7 +118,7 @@ async def test_a_missing_write_is_found_and_an_uncertain_one_is_not_missed(syste
 
 
 async def test_a_write_in_quarantine_counts_as_kept(systems: Systems, taken: Before, admin: Connection) -> None:
-    await admin.execute("CREATE SCHEMA watchdog")
+    await admin.execute("CREATE SCHEMA IF NOT EXISTS watchdog")
     await admin.execute("CREATE TABLE watchdog.prefs AS SELECT '1' AS user_id, jsonb '{\"theme\": \"dark\"}' AS prefs")
     entry = Entry({fingerprint({"prefs": {"theme": "dark"}})}, acknowledged=True)
     query = "SELECT user_id, to_jsonb(p) FROM watchdog.prefs p"
@@ -210,9 +211,9 @@ def test_a_stall_beyond_the_limit_is_a_failure() -> None:
 
 
 async def test_a_whole_release_shows_in_every_check_that_it_touches(
-    systems: Systems, taken: Before, compliance: Stack
+    systems: Systems, taken: Before, compliance: Stack, graph: Neo4jTarget
 ) -> None:
-    await compliance.release(systems.graph).apply_all()
+    await compliance.release(graph).apply_all()
     assert {name for name, _ in await _failing(systems, taken)} == {
         "schema as before",
         "schema versions as before",

@@ -11,6 +11,7 @@ from watchdog.demo import before, checks, ledger
 from watchdog.demo.before import Systems
 from watchdog.demo.checks import Evidence
 from watchdog.demo.stack import Stack
+from watchdog.targets.neo4j import Neo4jTarget
 
 
 async def _load(compliance: Stack, tmp_path: Path) -> asyncio.subprocess.Process:
@@ -32,10 +33,14 @@ async def _requests(tmp_path: Path, more_than: int) -> None:
 
 
 async def test_users_go_on_through_a_restart_and_everything_promised_is_there(
-    compliance: Stack, systems: Systems, tmp_path: Path, record_property: Callable[[str, object], None]
+    compliance: Stack,
+    graph: Neo4jTarget,
+    systems: Systems,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     taken = await before.take(systems, 0)
-    steps = compliance.release(systems.graph)
+    steps = compliance.release(graph)
     await steps.apply_all()
     await compliance.start_service("v1")
     process = await _load(compliance, tmp_path)

@@ -17,14 +17,15 @@ from watchdog.demo.release import Fault, ReleaseSteps
 from watchdog.demo.service.statements import recorded_writes_v1
 from watchdog.demo.service.stores import Version
 from watchdog.demo.stack import Stack
+from watchdog.targets.neo4j import Neo4jTarget
 
 Serve = Callable[[Stack, Version], AbstractAsyncContextManager[Any]]
 ASSESSMENT = {"user_id": 1, "control_id": "C-0001", "score": 50, "note": "n"}
 
 
-def _with(compliance: Stack, systems: Systems, fault: Fault) -> tuple[Stack, ReleaseSteps]:
+def _with(compliance: Stack, graph: Neo4jTarget, fault: Fault) -> tuple[Stack, ReleaseSteps]:
     faulty = dataclasses.replace(compliance, fault=fault)
-    return faulty, dataclasses.replace(faulty.release(systems.graph), pause_s=0.0, backfill_batch=150)
+    return faulty, dataclasses.replace(faulty.release(graph), pause_s=0.0, backfill_batch=150)
 
 
 async def _rows(systems: Systems, query: str) -> list[tuple[Any, ...]]:
@@ -33,9 +34,9 @@ async def _rows(systems: Systems, query: str) -> list[tuple[Any, ...]]:
 
 
 async def test_the_healthy_release_fills_every_row_and_belongs_to_the_owner(
-    compliance: Stack, systems: Systems
+    compliance: Stack, graph: Neo4jTarget, systems: Systems
 ) -> None:
-    _, steps = _with(compliance, systems, "none")
+    _, steps = _with(compliance, graph, "none")
     await steps.apply_all()
     unfilled = "SELECT count(*) FROM assessments WHERE compliance_score <> (score * 9 + 50) / 10"
     assert await _rows(systems, unfilled) == [(0,)]
@@ -51,14 +52,16 @@ async def test_the_healthy_release_fills_every_row_and_belongs_to_the_owner(
     assert await _rows(systems, owners) == [("compliance_owner",)]
 
 
-async def test_the_graph_migration_keeps_what_it_overwrites(compliance: Stack, systems: Systems) -> None:
-    _, steps = _with(compliance, systems, "none")
+async def test_the_graph_migration_keeps_what_it_overwrites(
+    compliance: Stack, graph: Neo4jTarget, systems: Systems
+) -> None:
+    _, steps = _with(compliance, graph, "none")
     count = "MATCH (c:Control {id: 'C-0009'}) RETURN c.mitigation_count AS n"
     before = (await systems.graph.execute_query(count)).records[0]["n"]
     await steps.migrate_graph()
     archived = await systems.graph.execute_query(
-        "MATCH (:MigrationBackup {id: '2025-01-08-001'})-[:ARCHIVED]->(a {control_id: 'C-0009'}) "
-        "RETURN a.mitigation_count AS n"
+        "MATCH (c:Control {id: 'C-0009'}), (a:WatchdogArchive {element: elementId(c)}) "
+        "RETURN a.`before.mitigation_count` AS n"
     )
     assert before == 4
     assert [record["n"] for record in archived.records] == [before]
@@ -71,9 +74,9 @@ async def test_the_graph_migration_keeps_what_it_overwrites(compliance: Stack, s
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 async def test_without_a_default_inserts_fail_with_23502_in_old_and_new_code(
-    compliance: Stack, systems: Systems, serve: Serve, version: Version
+    compliance: Stack, graph: Neo4jTarget, systems: Systems, serve: Serve, version: Version
 ) -> None:
-    faulty, steps = _with(compliance, systems, "schema")
+    faulty, steps = _with(compliance, graph, "schema")
     await steps.apply_all()
     async with serve(faulty, version) as send:
         assert (await send("POST", "/assessments", json=ASSESSMENT))[0] == 500
@@ -83,9 +86,9 @@ async def test_without_a_default_inserts_fail_with_23502_in_old_and_new_code(
 
 
 async def test_the_wrong_flagged_path_fails_and_is_fine_with_the_flag_off(
-    compliance: Stack, systems: Systems, serve: Serve
+    compliance: Stack, graph: Neo4jTarget, systems: Systems, serve: Serve
 ) -> None:
-    faulty, steps = _with(compliance, systems, "flag")
+    faulty, steps = _with(compliance, graph, "flag")
     await steps.apply_all()
     await steps.enable_flag()
     async with serve(faulty, "v2") as send:
@@ -104,21 +107,25 @@ async def _disable_flag(systems: Systems) -> None:
 
 
 async def test_the_deduplication_orphans_vectors_and_nodes_but_its_rows_are_archived(
-    compliance: Stack, systems: Systems
+    compliance: Stack, graph: Neo4jTarget, systems: Systems
 ) -> None:
-    _, steps = _with(compliance, systems, "integrity")
+    _, steps = _with(compliance, graph, "integrity")
     lost = "SELECT id, title, body, owner_id FROM documents WHERE id % 500 = 7"
     rows = await _rows(systems, lost)
     await steps.apply_all()
     assert await _rows(systems, lost) == []
-    assert await _rows(systems, "SELECT * FROM watchdog.archive_documents_dedup") == rows
+    archive = "SELECT rows FROM watchdog.migration_archives WHERE \"table\" LIKE '%documents%' AND name LIKE '%before'"
+    left = await _rows(systems, "SELECT count(*) FROM documents")
+    assert await _rows(systems, archive) == [(left[0][0] + len(rows),)]
     async with await psycopg.AsyncConnection.connect(systems.database_url, autocommit=True) as connection:
         check = await stores_agree(connection, systems)
     assert (check.ok, check.detail) == (False, "document 7 has no row")
 
 
-async def test_the_locking_transaction_waits_its_turn_and_is_tried_again(compliance: Stack, systems: Systems) -> None:
-    _, steps = _with(compliance, systems, "none")
+async def test_the_locking_transaction_waits_its_turn_and_is_tried_again(
+    compliance: Stack, graph: Neo4jTarget, systems: Systems
+) -> None:
+    _, steps = _with(compliance, graph, "none")
     await steps.add_compliance_score()
     async with await psycopg.AsyncConnection.connect(systems.database_url) as reader:
         await reader.execute("SELECT count(*) FROM assessments")
@@ -133,9 +140,9 @@ async def test_the_locking_transaction_waits_its_turn_and_is_tried_again(complia
 
 @pytest.mark.parametrize(("fault", "refused"), [("none", []), ("schema", ["POST /assessments"])])
 async def test_the_old_versions_recorded_writes_tell_whether_it_is_compatible(
-    compliance: Stack, systems: Systems, fault: Fault, refused: list[str]
+    compliance: Stack, graph: Neo4jTarget, systems: Systems, fault: Fault, refused: list[str]
 ) -> None:
-    _, steps = _with(compliance, systems, fault)
+    _, steps = _with(compliance, graph, fault)
     await steps.apply_all()
     failed = []
     async with await psycopg.AsyncConnection.connect(compliance.url("compliance_app"), autocommit=True) as connection:

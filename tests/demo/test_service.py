@@ -13,6 +13,7 @@ from watchdog.demo.before import Systems
 from watchdog.demo.service.stores import Version
 from watchdog.demo.stack import Stack
 from watchdog.servers.neo4j import Neo4jServer
+from watchdog.targets.neo4j import Neo4jTarget
 
 Serve = Callable[[Stack, Version], AbstractAsyncContextManager[Any]]
 ASSESSMENT = {"user_id": 1, "control_id": "C-0001", "score": 50, "note": "n"}
@@ -107,8 +108,10 @@ async def test_the_old_version_knows_no_preferences(compliance: Stack, serve: Se
         assert (await send("GET", "/version"))[1] == {"version": "v1"}
 
 
-async def test_the_new_version_works_on_the_new_schema(compliance: Stack, serve: Serve, systems: Systems) -> None:
-    steps = compliance.release(systems.graph)
+async def test_the_new_version_works_on_the_new_schema(
+    compliance: Stack, graph: Neo4jTarget, serve: Serve, systems: Systems
+) -> None:
+    steps = compliance.release(graph)
     await steps.apply_all()
     await steps.enable_flag()
     async with serve(compliance, "v2") as send:
@@ -125,9 +128,9 @@ async def test_the_new_version_works_on_the_new_schema(compliance: Stack, serve:
 
 
 async def test_the_old_version_goes_on_working_on_the_healthy_new_schema(
-    compliance: Stack, serve: Serve, systems: Systems
+    compliance: Stack, graph: Neo4jTarget, serve: Serve, systems: Systems
 ) -> None:
-    await compliance.release(systems.graph).apply_all()
+    await compliance.release(graph).apply_all()
     async with serve(compliance, "v1") as send:
         assert (await send("POST", "/assessments", json=ASSESSMENT))[0] == 201
         assert (await send("POST", "/documents", json=DOCUMENT))[0] == 201
@@ -180,8 +183,10 @@ async def test_health_names_the_store_that_fails_and_connection_errors_are_count
     assert 'db_connection_errors_total{version="v1"} 0.0' not in page
 
 
-async def test_the_flags_are_shown_as_the_service_sees_them(compliance: Stack, serve: Serve, systems: Systems) -> None:
-    steps = compliance.release(systems.graph)
+async def test_the_flags_are_shown_as_the_service_sees_them(
+    compliance: Stack, graph: Neo4jTarget, serve: Serve, systems: Systems
+) -> None:
+    steps = compliance.release(graph)
     await steps.apply_all()
     async with serve(compliance, "v2") as send:
         assert (await send("GET", "/flags"))[1] == {"migration_reembed_documents_enabled": False}

@@ -7,7 +7,7 @@ from benchmarks.kill.points import Blocked, Cut, Kill, Scenario
 from benchmarks.kill.result import differences
 from benchmarks.kill.rig import Rig
 
-SCORE = "take back the compliance score"
+DATABASE = "take back the database"
 
 SCENARIOS = {
     "its COMMIT arrives while the next daemon waits for the fence": Scenario(cut=Cut("db", 4, "late")),
@@ -16,13 +16,13 @@ SCENARIOS = {
     "its statement still waits for a lock": Scenario(cut=Blocked("document_embeddings_v2")),
     "the daemons that look for it die as well": Scenario(
         (
-            Kill("after", f"StepIntended {SCORE}"),
+            Kill("after", f"StepIntended {DATABASE}"),
             Kill("before", "claim"),
             Kill("after", "EpochClaimed"),
-            Kill("before", f"StepReset {SCORE}"),
-            Kill("after", f"StepReset {SCORE}"),
-            Kill("before", f"StepSucceeded {SCORE}"),
-            Kill("before", f"StepSucceeded {SCORE}"),
+            Kill("before", f"StepReset {DATABASE}"),
+            Kill("after", f"StepReset {DATABASE}"),
+            Kill("before", f"StepSucceeded {DATABASE}"),
+            Kill("before", f"StepSucceeded {DATABASE}"),
         )
     ),
 }

@@ -120,6 +120,7 @@ def _rung(place: Place, actions: Mapping[str, ActionKind[Any]]) -> _ReadRung | N
     otherwise = place.at("compensate")
     undo = tuple(step for at in otherwise.items() if (step := _step(at, actions)) is not None)
     _check_names(otherwise)
+    _check_conditions(section, otherwise)
     if values is None:
         named = place.at("rung").node
         known = [kind for kind in RungKind if isinstance(named, str) and kind.value == named]
@@ -181,6 +182,22 @@ def _check_names(section: Place) -> None:
             message = f"{quoted(name)} is the name of another step of this rung, in line {seen[name]}"
             place.at("name").error(message, "another name")
         seen.setdefault(name, line)
+
+
+def _check_conditions(steps: Place, compensate: Place) -> None:
+    """A condition names a step of the rung, and only a step that compensates has one."""
+    names = [place.at("name").node for place in _listed(steps)]
+    for key in ("only_after", "unless_after"):
+        for place in _listed(steps):
+            if place.at(key).node is not None:
+                place.at(key).error("is for steps under `compensate`", "the step without it")
+        for place in _listed(compensate):
+            if (named := place.at(key).node) is not None and named not in names:
+                place.at(key).error(f"{quoted(str(named))} is no step of this rung", "the name of one of its steps")
+
+
+def _listed(section: Place) -> tuple[Place, ...]:
+    return tuple(section.items()) if isinstance(section.node, list) else ()
 
 
 def _check_secrets(place: Place, options: Any) -> None:

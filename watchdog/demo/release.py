@@ -4,7 +4,7 @@ Every change goes through `migrations.apply`, so that it can be taken back; nobo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
@@ -34,6 +34,17 @@ REEMBED_BATCH = 1_000
 
 Connection = psycopg.AsyncConnection[TupleRow]
 _FIRST_KEY = "00000000-0000-0000-0000-000000000000"
+
+
+SCRIPTS: Mapping[str, tuple[str, ...]] = {
+    "add_user_preferences_v1": ("001_add_user_preferences_v1.sql",),
+    "add_compliance_score": ("002_add_compliance_score.sql",),
+    "reembed_documents": ("004_reembed_documents.sql",),
+    "deduplicate": ("004_deduplicate.sql",),
+    "add_compliance_score (required)": ("005_compliance_score_required.sql",),
+}
+"""The SQL of each migration."""
+HEALTHY = "005_compliance_score_default.sql"
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,11 @@ class ReleaseSteps:
 
     async def add_user_preferences(self) -> None:
         """The table, its index, and the row in `schema_versions`."""
-        await self._apply("add_user_preferences_v1", "001_add_user_preferences_v1.sql")
+        await self._apply("add_user_preferences_v1")
 
     async def add_compliance_score(self) -> None:
         """The column, and the backfill in batches."""
-        await self._apply("add_compliance_score", "002_add_compliance_score.sql")
+        await self._apply("add_compliance_score")
         statement = script("002_backfill.sql")
         after: str | None = _FIRST_KEY
         async with self._connection() as connection:
@@ -105,17 +116,14 @@ class ReleaseSteps:
 
     async def reembed_documents(self) -> None:
         """The second table of vectors and its flag (off); with the integrity fault, also the deduplication."""
-        await self._apply("reembed_documents", "004_reembed_documents.sql")
+        await self._apply("reembed_documents")
         await self._embed_missing()
         if self.fault == "integrity":
-            await self._apply("deduplicate", "004_deduplicate.sql")
+            await self._apply("deduplicate")
 
     async def require_compliance_score(self) -> None:
         """The last batch and NOT NULL in one locking transaction; without a default in `FAULT=schema`."""
-        names = ["005_compliance_score_required.sql"]
-        if self.fault != "schema":
-            names.append("005_compliance_score_default.sql")
-        await self._apply("add_compliance_score (required)", *names)
+        await self._apply("add_compliance_score (required)")
 
     async def enable_flag(self) -> None:
         """Embeds what was written in the meantime and switches the new search on."""
@@ -144,11 +152,15 @@ class ReleaseSteps:
                 after = rows[-1][0]
                 await asyncio.sleep(self.pause_s)
 
-    async def _apply(self, name: str, *names: str) -> None:
-        """Scripts as one migration."""
-        text = "\n".join(map(script, names))
+    async def _apply(self, name: str) -> None:
         options = Options(name=name, release=RELEASE, role=OWNER)
-        await apply(self.url, text, scratch_url=self.scratch_url, options=options)
+        await apply(self.url, self.sql(name), scratch_url=self.scratch_url, options=options)
+
+    def sql(self, name: str) -> str:
+        """The script of a migration, as it is applied with this fault."""
+        required = name == "add_compliance_score (required)"
+        names = SCRIPTS[name] + ((HEALTHY,) if required and self.fault != "schema" else ())
+        return "\n".join(map(script, names))
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

@@ -175,7 +175,14 @@ class Run:
         """The steps that are worked through now: the current rung's, or those that compensate for it."""
         if self.rung is None:
             return ()
-        return self.rung.compensate if self.phase is RunPhase.COMPENSATING else self.rung.steps
+        if self.phase is not RunPhase.COMPENSATING:
+            return self.rung.steps
+        done = {step.name for step in self.rung.steps if self._done(self.rung, step)}
+        return tuple(
+            step
+            for step in self.rung.compensate
+            if (not step.only_after or step.only_after in done) and step.unless_after not in done
+        )
 
     def step_id(self, step: Step) -> str:
         """Name of a step's effect; the receipt's key."""

@@ -41,6 +41,8 @@ class Step:
         options: The kind's options as canonical JSON, files already read in, so that a run keeps its version.
         timeout: After this it is cancelled and verified.
         transactional: Whether effect and receipt share one transaction.
+        only_after: Of a step that compensates: it is done only when this step of the rung took effect.
+        unless_after: Of a step that compensates: it is left out when this step of the rung took effect.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Step:
     options: str = "{}"
     timeout: Span = 60 * SECOND
     transactional: bool = False
+    only_after: str = ""
+    unless_after: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class StepContext:
         step_id: Names the effect; the key of its receipt.
         epoch: Of the holder; every effect in a fenced target carries it.
         deadline: After this the runtime cancels.
-        facts: `release`, `release_state`, `old_version`, `new_version`, `flags` (comma separated), `incident`, `t0` (ISO 8601 UTC),
-            `rehearsed_scripts` (SHA-256 of each, comma separated; missing without a certificate).
+        facts: `release`, `release_state`, `old_version`, `new_version`, `flags` (comma separated), `incident`,
+            `t0` (ISO 8601 UTC), `rehearsed_scripts` (SHA-256 of each, comma separated; missing without a certificate).
     """
 
     guard: str

@@ -57,11 +57,13 @@ class TargetError(WatchdogError):
 
     Attributes:
         retryable: Whether the same call may succeed later (unreachable, lock timeout, serialisation).
+        away: Whether the target does not answer at all: it may come back, and waiting for it hurts nobody.
     """
 
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, message: str, *, retryable: bool = False, away: bool = False) -> None:
         super().__init__(message)
-        self.retryable = retryable
+        self.retryable = retryable or away
+        self.away = away
 
 
 class NotifyError(WatchdogError):

@@ -73,7 +73,7 @@ class Neo4jTarget:
         if isinstance(error, exceptions.ServiceUnavailable | exceptions.SessionExpired | OSError):
             return TargetError(
                 f"{self.place} does not answer ({type(error).__name__}); check that it runs and its address.",
-                retryable=True,
+                away=True,
             )
         if isinstance(error, exceptions.Neo4jError):
             code = error.code or "an error"

@@ -29,6 +29,8 @@ _IDLE_IN_TRANSACTION: Span = 10 * SECOND
 _POOL_SIZE = 2
 # The network is given up after this; without it a silent peer holds a session for hours.
 _TCP_USER_TIMEOUT_MS = 10_000
+# A server that shuts down, was shot, or starts up.
+_COMING_BACK = frozenset({"57P01", "57P02", "57P03"})
 _RETRYABLE = re.compile("55P03|40P01|40001|57P0[123]|08...|53300")
 _RACING_GRANT = "tuple concurrently updated"
 # From the first quote to the last: a value may hold quotes.
@@ -46,8 +48,8 @@ class PostgresError(TargetError):
         sqlstate: Five characters, or empty when the server said nothing.
     """
 
-    def __init__(self, message: str, *, sqlstate: str = "", retryable: bool = False) -> None:
-        super().__init__(message, retryable=retryable)
+    def __init__(self, message: str, *, sqlstate: str = "", retryable: bool = False, away: bool = False) -> None:
+        super().__init__(message, retryable=retryable, away=away)
         self.sqlstate = sqlstate
 
 
@@ -140,10 +142,10 @@ class PostgresTarget:
         if unreachable:
             return PostgresError(
                 f"{self.place} does not answer: {text}; check that it runs and that address and login are right.",
-                retryable=True,
+                away=True,
             )
         said = f"{self.place} says {sqlstate or 'an error'}{_spoken(error, text)}"
-        return PostgresError(said, sqlstate=sqlstate, retryable=retryable)
+        return PostgresError(said, sqlstate=sqlstate, retryable=retryable, away=sqlstate in _COMING_BACK)
 
     async def close(self) -> None:
         """Lets go of every connection that waits for its next use."""

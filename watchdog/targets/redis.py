@@ -100,7 +100,7 @@ class RedisTarget:
             reason = "timed out" if isinstance(error, exceptions.TimeoutError) else type(error).__name__
             raise TargetError(
                 f"{self.place} does not answer ({reason}); check that it runs and that the address is right.",
-                retryable=True,
+                away=True,
             ) from None
         except exceptions.RedisError as error:
             raise TargetError(f"{self.place} says: {_words(error)}") from None

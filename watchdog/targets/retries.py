@@ -1,4 +1,4 @@
-"""Trying again: bounded by number and by the step's deadline."""
+"""Trying again: bounded by the step's deadline, and by number unless the target is away."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -23,8 +23,21 @@ def time_left(context: StepContext) -> Span:
 async def retried(
     context: StepContext, call: Callable[[], Awaitable[_T]], *, unless: Callable[[], bool] = lambda: False
 ) -> _T:
-    """Calls until it succeeds, fails for good, or the step's time is up; `unless` stops it earlier."""
+    """Calls until it succeeds, fails for good, or the step's time is up; `unless` stops it earlier.
+
+    A target that does not answer is waited for as long as the step has: a server that restarts must not leave a
+    rollback half done.
+    """
+    failures = 0
+
+    def again(error: Exception) -> bool:
+        nonlocal failures
+        if not isinstance(error, TargetError) or not error.retryable or unless():
+            return False
+        failures += not error.away
+        return failures < _ATTEMPTS
+
     caller = stamina.AsyncRetryingCaller(
-        attempts=_ATTEMPTS, timeout=in_seconds(time_left(context)), wait_initial=0.1, wait_max=2.0, wait_jitter=0.2
+        attempts=None, timeout=in_seconds(time_left(context)), wait_initial=0.1, wait_max=2.0, wait_jitter=0.2
     )
-    return await caller(lambda error: isinstance(error, TargetError) and error.retryable and not unless(), call)
+    return await caller(again, call)

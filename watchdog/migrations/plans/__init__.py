@@ -1,0 +1,1 @@
+"""One plan over several stores: applied in order, taken back in reverse."""
