@@ -26,7 +26,7 @@ from watchdog.demo.acts import FLAG
 from watchdog.demo.daemon import DemoDaemon, environment, shipped, slack_double
 from watchdog.demo.data import SMALL, Sizes
 from watchdog.demo.dependency import Rating
-from watchdog.demo.release import RELEASE, SCRIPTS, ReleaseSteps
+from watchdog.demo.release import GRAPH_MIGRATION, RELEASE, SCRIPTS, ReleaseSteps, script
 from watchdog.demo.stack import Stack
 from watchdog.doubles.slack import SlackDouble
 from watchdog.migrations.catalog import surroundings
@@ -186,7 +186,10 @@ class Rig:
                 "schema_hash": here.schema_hash,
             },
             "rollback_hash": scripts,
-            "scripts": [hashlib.sha256(release.sql(name).encode()).hexdigest() for name in SCRIPTS],
+            "scripts": [
+                *(hashlib.sha256(release.sql(name).encode()).hexdigest() for name in SCRIPTS),
+                hashlib.sha256(script(f"003_{GRAPH_MIGRATION}.cypher").encode()).hexdigest(),
+            ],
             "restored": True,
             "old_code": "incompatible",
             "measured_seconds": 5.0,

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.engine.climb import (
+    CERTIFICATE,
     NO_DATA,
     PROBE_FAILED,
     RELEASE,
@@ -14,7 +17,7 @@ from watchdog.engine.refused import RefusedError
 from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.guards import Baseline
-from watchdog.model.releases import ReleaseState
+from watchdog.model.releases import Certificate, ReleaseState
 from watchdog.model.time import MINUTE
 from watchdog.model.verdicts import Verdict
 
@@ -51,6 +54,28 @@ class TestRelease:
     def test_nothing_can_be_said_of_a_release_that_is_not_there(self, climb: Climb) -> None:
         with pytest.raises(RefusedError, match="has no release"):
             climb.say(inputs.Arm("pipeline"))
+
+    @pytest.mark.parametrize(
+        ("certificate", "why"),
+        [
+            (None, "release r1 has none: rehearse it"),
+            (replace(CERTIFICATE, restored=False, findings=("rows are gone",)), "proves nothing: rows are gone"),
+            (replace(CERTIFICATE, restored=False), "proves nothing: schema and data were not restored"),
+        ],
+    )
+    def test_a_guard_that_needs_a_certificate_is_not_armed_without_one(
+        self, certificate: Certificate | None, why: str
+    ) -> None:
+        climb = Climb(replace(SETTINGS, needs_certificate=True))
+        climb.say(inputs.StartRelease(replace(RELEASE, certificate=certificate), None))
+        with pytest.raises(RefusedError, match=why):
+            climb.say(inputs.Arm("pipeline"))
+        assert climb.state() is ReleaseState.APPLYING
+
+    def test_a_certificate_that_restores_is_enough_for_it(self) -> None:
+        climb = Climb(replace(SETTINGS, needs_certificate=True))
+        climb.start()
+        assert climb.state() is ReleaseState.BAKING
 
     @pytest.mark.parametrize("word", [inputs.Settle("ann"), inputs.Arm("again")])
     def test_what_does_not_fit_its_state_is_refused(self, climb: Climb, word: inputs.Input) -> None:

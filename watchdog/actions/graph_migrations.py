@@ -40,11 +40,11 @@ class GraphMigrationsAction:
 
     async def execute(self, context: StepContext) -> str:
         """Takes them back once; see `Action.execute`."""
-        await self._found(context)
+        self._left(await self._found(context), context.facts.get("rehearsed_scripts"))
 
         async def take_back(_: neo4j.AsyncSession) -> str:
             await close(self._target, fill(self._options.release, context))
-            left = self._left(await self._found(context))
+            left = self._left(await self._found(context), context.facts.get("rehearsed_scripts"))
             said: list[str] = []
             for run in left:
                 report = await rollback_graph(self._target, run.run)
@@ -87,10 +87,16 @@ class GraphMigrationsAction:
             )
         return found[::-1]
 
-    def _left(self, found: list[GraphRun]) -> list[GraphRun]:
+    def _left(self, found: list[GraphRun], rehearsed: str | None = None) -> list[GraphRun]:
         if settled := [run for run in found if run.state == "settled"]:
             raise StepError(f"{', '.join(map(_name, settled))}: settled, the archive is gone; nothing was done.")
-        return [run for run in found if run.state != "rolled back"]
+        left = [run for run in found if run.state != "rolled back"]
+        if other := [run for run in left if rehearsed is not None and run.script_hash not in rehearsed.split(",")]:
+            raise StepError(
+                f"{', '.join(map(_name, other))}: not the script that was rehearsed; nothing was done. Rehearse what"
+                " was applied, or take it back by `watchdog migration rollback`."
+            )
+        return left
 
 
 def _name(run: GraphRun) -> str:

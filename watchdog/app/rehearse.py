@@ -8,7 +8,9 @@ from pathlib import Path
 from watchdog.actions.cypher import KIND as CYPHER
 from watchdog.app.compose import GuardResources, action_builder, find_guard, targets
 from watchdog.app.registries import registries
+from watchdog.app.vouch import STORE_STEPS
 from watchdog.config import GuardConfiguration, load, step_options
+from watchdog.migrations.graph.runs import runs_graph
 from watchdog.migrations.graph_state import BackupPoint, GraphCopy
 from watchdog.migrations.rehearsal import RecordedWrite, Scratch, rehearse
 from watchdog.model.playbooks import Rung, Step
@@ -22,10 +24,6 @@ from watchdog.runtime.ids import rehearsal
 from watchdog.targets.fence import leave_receipt, prepare
 from watchdog.targets.neo4j import Neo4jTarget
 from watchdog.targets.postgres import PostgresTarget
-
-STORE_STEPS = frozenset({"sql", "cypher", "migrations", "graph_migrations"})
-"""Steps that a rehearsal runs; processes, caches and fences of production have no part in it."""
-
 
 _APPLIED = "SELECT script_hash FROM watchdog.migration_runs WHERE release = %s ORDER BY id"
 _REHEARSED = "SELECT count(*) FROM watchdog.receipts WHERE run_id LIKE 'rehearsal%'"
@@ -76,7 +74,7 @@ async def certify(
     try:
         await _refuse_used(scratch)
         certificate = await rehearse(scratch, apply, take_back, writes, guard.settings.playbook.hash, clock)
-        return replace(certificate, scripts=await _scripts(scratch.database, release))
+        return replace(certificate, scripts=await _scripts(scratch, release))
     finally:
         for target in built.values():
             await target.close()
@@ -135,12 +133,15 @@ async def _mark(database: PostgresTarget, context: StepContext) -> None:
         await leave_receipt(connection, context, "a rehearsal began")
 
 
-async def _scripts(database: PostgresTarget, release: str) -> tuple[str, ...]:
+async def _scripts(scratch: Scratch, release: str) -> tuple[str, ...]:
     """What was applied through us, in order."""
-    async with database.observe() as connection:
+    async with scratch.database.observe() as connection:
         there = await (await connection.execute("SELECT to_regclass('watchdog.migration_runs') IS NOT NULL")).fetchone()
         rows = await (await connection.execute(_APPLIED, (release,))).fetchall() if there and there[0] else []
-    return tuple(str(digest) for (digest,) in rows)
+    found = [str(digest) for (digest,) in rows]
+    for graph in scratch.graphs:
+        found += [run.script_hash for run in await runs_graph(graph.target) if run.release == release]
+    return tuple(found)
 
 
 def _used(place: str) -> RehearsalError:

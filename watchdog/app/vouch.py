@@ -11,6 +11,10 @@ from watchdog.targets.postgres import PostgresTarget
 
 DATABASE_STEPS = frozenset({"sql", "migrations"})
 """Steps that change a database's schema."""
+GENERATED_STEPS = frozenset({"migrations", "graph_migrations", "cache_migrations", "vector_migrations"})
+"""Steps that take back what was applied through us."""
+STORE_STEPS = GENERATED_STEPS | {"sql", "cypher"}
+"""Steps that take something back in a store."""
 
 
 async def vouch(release: Release, settings: GuardSettings, resources: Resources) -> Release:
@@ -31,9 +35,18 @@ async def vouch(release: Release, settings: GuardSettings, resources: Resources)
 
 
 def _other_scripts(certificate: Certificate, settings: GuardSettings) -> list[str]:
-    if certificate.rollback_hash == settings.playbook.hash:
+    if certificate.rollback_hash == settings.playbook.hash or _by_script(certificate, settings):
         return []
     return [f"playbook {settings.playbook.name} has changed since it was rehearsed"]
+
+
+def _by_script(certificate: Certificate, settings: GuardSettings) -> bool:
+    """Whether all that is taken back was generated: then a certificate of `migration rehearse` says enough.
+
+    Such steps take back only scripts that the certificate names.
+    """
+    steps = [step for rung in settings.playbook.rungs for step in rung.steps if step.kind in STORE_STEPS]
+    return bool(certificate.scripts) and bool(steps) and all(step.kind in GENERATED_STEPS for step in steps)
 
 
 async def _other_place(certificate: Certificate, settings: GuardSettings, resources: Resources) -> list[str]:

@@ -29,6 +29,7 @@ def decide_release(
     match given:
         case inputs.Arm():
             _expect(record, "armed", ReleaseState.APPLYING)
+            _expect_certificate(guard, record)
             yield ev.Armed(now + guard.settings.bake)
         case inputs.Settle(who):
             _expect_no_incident(guard, "settling its release")
@@ -43,6 +44,22 @@ def _expect(record: ReleaseRecord, verb: str, *states: ReleaseState) -> None:
     if record.state not in states:
         wanted = " or ".join(states)
         raise RefusedError(f"release {record.release.id} is {record.state}; only one that is {wanted} can be {verb}")
+
+
+def _expect_certificate(guard: Guard, record: ReleaseRecord) -> None:
+    """A guard may ask for proof of the way back before it is trusted to take it."""
+    if not guard.settings.needs_certificate:
+        return
+    certificate = record.release.certificate
+    needs = f"guard {guard.settings.name} needs a certificate (needs_certificate)"
+    if certificate is None:
+        raise RefusedError(
+            f"{needs}, and release {record.release.id} has none: rehearse it with `watchdog playbook rehearse`, and"
+            " start it with what that writes"
+        )
+    if not certificate.restored:
+        why = next(iter(certificate.findings), "schema and data were not restored")
+        raise RefusedError(f"{needs}, and that of release {record.release.id} proves nothing: {why}; rehearse it again")
 
 
 def _start(guard: Guard, given: inputs.StartRelease) -> Iterator[ev.Event]:

@@ -24,6 +24,7 @@ class GuardSettings:
         blind_after: How long a rule may have no data before responders are paged; it never rolls back.
         data_rollbacks: Automatic data rollbacks that one release may have.
         evidence: Counters whose rise since T-0 proves that the release hurts the schema (SQLSTATE by label).
+        needs_certificate: Whether a release is armed only with a certificate that its rollback restores.
     """
 
     name: str
@@ -38,6 +39,7 @@ class GuardSettings:
     data_rollbacks: int = 1
     blind_after: Span = 5 * MINUTE
     evidence: tuple["SchemaErrors", ...] = ()
+    needs_certificate: bool = False
 
 
 @dataclass(frozen=True)
