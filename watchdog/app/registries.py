@@ -31,6 +31,7 @@ PROBES = {
 }
 
 ACTIONS = {
+    "cache_migrations": "watchdog.actions.cache_migrations",
     "cancel_migration": "watchdog.actions.cancel_migration",
     "cypher": "watchdog.actions.cypher",
     "feature_flag": "watchdog.actions.feature_flag",
@@ -41,6 +42,7 @@ ACTIONS = {
     "process": "watchdog.actions.process",
     "redis": "watchdog.actions.redis",
     "sql": "watchdog.actions.sql",
+    "vector_migrations": "watchdog.actions.vector_migrations",
     "verify": "watchdog.actions.verify",
     "wait": "watchdog.actions.wait",
 }

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from watchdog.app.way_back import WayBack, way_back
 from watchdog.config import GuardConfiguration
 from watchdog.model.guards import Guard
 from watchdog.model.releases import ReleaseState
@@ -22,41 +23,6 @@ log = structlog.get_logger(__name__)
 
 EVERY: Final[Span] = 30 * SECOND
 """How often the databases are asked."""
-
-_THERE: Final = b"SELECT to_regclass('watchdog.migration_runs') IS NOT NULL"
-# A table of the first version does not know of releases, and all of its runs can be taken back.
-_NAMED: Final = b"""
-SELECT count(*) = 2 FROM pg_attribute
-WHERE attrelid = to_regclass('watchdog.migration_runs') AND attname IN ('release', 'reversible') AND NOT attisdropped
-"""
-# A run that was applied without a release's name counts for the release that was standing then.
-_BY_NAME: Final = b"""
-SELECT count(*) FROM watchdog.migration_runs
-WHERE state = 'applied' AND reversible
-    AND (release = %(release)s OR (release = '' AND began_at >= to_timestamp(%(t0)s)))
-"""
-_BY_TIME: Final = b"""
-SELECT count(*) FROM watchdog.migration_runs WHERE state = 'applied' AND began_at >= to_timestamp(%(t0)s)
-"""
-
-
-async def archived_runs(database: PostgresTarget, release: str, t0: float) -> int:
-    """Runs in a database that are applied and belong to a release; none when nothing was applied through us.
-
-    Args:
-        t0: When the release began, in seconds since 1970.
-
-    Raises:
-        PostgresError: The server cannot be reached, or does not let us look.
-    """
-    async with database.observe() as connection:
-        there = await (await connection.execute(_THERE)).fetchone()
-        if not (there and there[0]):
-            return 0
-        named = await (await connection.execute(_NAMED)).fetchone()
-        query = _BY_NAME if named and named[0] else _BY_TIME
-        row = await (await connection.execute(query, {"release": release, "t0": t0})).fetchone()
-        return int(row[0]) if row else 0
 
 
 class Keeper:
@@ -118,14 +84,22 @@ async def _look(guard: Guard, databases: tuple[PostgresTarget, ...]) -> Kept:
         return NOTHING_KEPT
     if not databases:
         return Kept(why="the guard acts on no PostgreSQL database")
-    archived = 0
+    found = WayBack()
     for database in databases:
         try:
-            archived += await archived_runs(database, record.release.id, in_seconds(record.t0))
+            found += await way_back(database, record.release.id, in_seconds(record.t0))
         except TargetError as error:
             log.debug("archives were not counted", guard=guard.settings.name, error=str(error))
             return Kept(why=str(error))
-    return Kept(archived, "")
+    return Kept(
+        found.archived,
+        "",
+        past=found.past,
+        predicted=None if found.predicted is None else round(found.predicted * SECOND),
+        until=None if found.until is None else round(found.until * SECOND),
+        lowered=found.lowered,
+        backup_age=None if found.backup_age is None else round(found.backup_age * SECOND),
+    )
 
 
 def _databases(guard: GuardConfiguration, targets: Mapping[str, Target]) -> tuple[PostgresTarget, ...]:

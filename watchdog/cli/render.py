@@ -66,6 +66,19 @@ def reversibility_line(found: Json) -> None:
     if found["archived_runs"] is not None:
         kept = f"; {found['archived_runs']} of {found['migrations']} migrations archived"
     say("    way back: ", Text(back, style="" if found["budget_met"] else "yellow"), kept)
+    if found["past_return"]:
+        say(
+            Text(
+                f"    past return: {found['past_return']} migrations of the release cannot be taken back",
+                style="yellow",
+            )
+        )
+    if found["return_until"]:
+        say(f"    archives may be dropped from {found['return_until']} on")
+    for sentence in found["protection_lowered"]:
+        say(Text(f"    protection lowered: {sentence}", style="yellow"))
+    if found["backup_age_seconds"] is not None:
+        say(f"    last backup of the write-ahead log: {length(found['backup_age_seconds'])} ago")
 
 
 def _certificate(certificate: Json | None) -> str:

@@ -129,10 +129,14 @@ class DaemonCollector(Collector):
         shown = {
             "certificate_valid": "1 when the rollback of the release was shown to restore schema and data.",
             "rollback_budget_seconds": "How long a climb may take.",
-            "rollback_predicted_seconds": "How long the rollback took in its rehearsal; absent when it is not valid.",
+            "rollback_predicted_seconds": "How long the rollback will take; absent while it is not proven.",
             "rollback_budget_met": "1 when the predicted rollback fits the budget.",
             "release_migrations": "Migrations of the release.",
             "release_archived_runs": "Runs of the release whose archives are kept; absent when nobody could count.",
+            "release_past_return": "Runs of the release that cannot be taken back any more.",
+            "release_return_until_timestamp_seconds": "When its first archive may be dropped; absent for never.",
+            "release_protection_lowered": "1 when a change log was ended before it hurt.",
+            "backup_age_seconds": "Since write-ahead log was last archived; absent where the server archives none.",
         }
         families = {name: GaugeMetricFamily(f"watchdog_{name}", text, labels=["guard"]) for name, text in shown.items()}
         for name, guard in guards.items():
@@ -142,10 +146,14 @@ class DaemonCollector(Collector):
             values = {
                 "certificate_valid": float(found.certificate_valid),
                 "rollback_budget_seconds": in_seconds(found.budget),
-                "rollback_predicted_seconds": in_seconds(found.predicted) if found.predicted is not None else None,
+                "rollback_predicted_seconds": _seconds(found.predicted),
                 "rollback_budget_met": float(found.budget_met),
                 "release_migrations": float(found.migrations),
                 "release_archived_runs": found.kept.archived,
+                "release_past_return": float(found.kept.past),
+                "release_return_until_timestamp_seconds": _seconds(found.kept.until),
+                "release_protection_lowered": float(bool(found.kept.lowered)),
+                "backup_age_seconds": _seconds(found.kept.backup_age),
             }
             for metric, value in values.items():
                 if value is not None:
@@ -170,6 +178,10 @@ class DaemonCollector(Collector):
         yield gauge(
             "watchdog_journal_append_seconds", "Duration of the last append to the journal.", health.append_seconds
         )
+
+
+def _seconds(length: int | None) -> float | None:
+    return None if length is None else in_seconds(length)
 
 
 def gauge(name: str, text: str, value: float) -> Metric:

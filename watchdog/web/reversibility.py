@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from watchdog.model.guards import Guard
 from watchdog.model.releases import ReleaseState
-from watchdog.model.time import Span
+from watchdog.model.time import Span, Time
 
 _STANDING = frozenset({ReleaseState.APPLYING, ReleaseState.BAKING, ReleaseState.REVERSIBLE})
 
@@ -16,10 +16,20 @@ class Kept:
     Attributes:
         archived: Runs of the release that are applied, with everything archived that they destroyed; None when nobody
             could count them, and `why` says so.
+        past: Runs of the release that are applied and cannot be taken back.
+        predicted: How long taking back would need now, with all that users wrote since; None where nobody predicted.
+        until: When the first archive may be dropped: from then on there is no return; None for never.
+        lowered: Why protection is less than it was, one sentence each.
+        backup_age: How old the newest archived write-ahead log is; None where the server archives none.
     """
 
     archived: int | None = None
     why: str = "nobody has counted the archives yet"
+    past: int = 0
+    predicted: Span | None = None
+    until: Time | None = None
+    lowered: tuple[str, ...] = ()
+    backup_age: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -30,21 +40,33 @@ class Reversibility:
         certificate_valid: Whether its rollback was shown to restore schema and data, here.
         reason: Why it is not valid; empty when it is.
         budget: How long a climb may take.
-        predicted: How long the rollback took in the rehearsal; None without a valid certificate.
+        rehearsed: How long the rollback took in the rehearsal; None without a valid certificate.
         migrations: How many the release has.
     """
 
     certificate_valid: bool
     reason: str
     budget: Span
-    predicted: Span | None
+    rehearsed: Span | None
     migrations: int
     kept: Kept
+
+    @property
+    def predicted(self) -> Span | None:
+        """How long the rollback will take: as predicted for these rows, if that is longer than in the rehearsal."""
+        if self.rehearsed is None:
+            return None
+        return max(self.rehearsed, self.kept.predicted or 0)
 
     @property
     def budget_met(self) -> bool:
         """Whether the way back is known to fit the budget."""
         return self.predicted is not None and self.predicted <= self.budget
+
+    @property
+    def past_return(self) -> bool:
+        """Whether something of the release can no longer be taken back."""
+        return self.kept.past > 0
 
     @property
     def archives_complete(self) -> bool | None:
@@ -76,7 +98,7 @@ def reversibility(guard: Guard, kept: Kept = NOTHING_KEPT) -> Reversibility | No
         certificate_valid=valid,
         reason=reason,
         budget=guard.settings.playbook.budget,
-        predicted=certificate.measured if certificate is not None and valid else None,
+        rehearsed=certificate.measured if certificate is not None and valid else None,
         migrations=len(record.release.migrations),
         kept=kept,
     )

@@ -91,6 +91,10 @@ def reversibility_view(found: Reversibility) -> Json:
         "archived_runs": found.kept.archived,
         "archives_complete": found.archives_complete,
         "archives_unknown": found.kept.why,
+        "past_return": found.kept.past,
+        "return_until": iso(found.kept.until),
+        "protection_lowered": list(found.kept.lowered),
+        "backup_age_seconds": seconds(found.kept.backup_age),
     }
 
 
