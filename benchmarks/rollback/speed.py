@@ -21,6 +21,7 @@ import psycopg
 from benchmarks.rollback.clients import Seen, clients
 from watchdog.migrations.apply import apply
 from watchdog.migrations.options import Options
+from watchdog.migrations.outlook import outlooks
 from watchdog.migrations.rollback import rollback
 from watchdog.migrations.runs import runs
 from watchdog.servers.paths import scratch_dir
@@ -104,6 +105,8 @@ class Bench:
             apply_s = monotonic() - began
         if later:
             await sql(url, f"UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid <= {later}")  # noqa: S608 - a number
+        known = await runs(url)
+        predicted = [one.rollback_seconds for one in (await outlooks(url, known)).values()] if known else []
         async with clients(url, self._rows, seed=_SEED + 100) as after:
             await asyncio.sleep(2)
             after.waits.clear()
@@ -112,10 +115,8 @@ class Bench:
             back_s = monotonic() - began
             await asyncio.sleep(1)
         lost = await self._lost(url, later, seen, after)
-        known = await runs(url)
-        predicted = known[-1].predicted_rollback_seconds if known else None
         await sql(self._server.url("postgres"), f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
-        return Line(way, later, apply_s, seen, back_s, after, lost, predicted)
+        return Line(way, later, apply_s, seen, back_s, after, lost, predicted[0] if predicted else None)
 
     async def _lost(self, url: str, later: int, *seen: Seen) -> int:
         """Accounts that do not hold what was acknowledged."""
@@ -123,7 +124,7 @@ class Bench:
         rows: Any = await sql(url, "SELECT aid, abalance FROM pgbench_accounts WHERE abalance <> 0")
         found: dict[int, int] = dict(rows)
         total = 0
-        for account in range(1, self._rows + 1) if later else wanted:
+        for account in found.keys() | wanted.keys() | set(range(1, later + 1)):
             total += found.get(account, 0) != wanted[account] + (1 if account <= later else 0)
         return total
 

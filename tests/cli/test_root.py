@@ -18,12 +18,15 @@ HEAVY = ("starlette", "uvicorn", "httpx", "aiohttp", "psycopg", "neo4j", "slack_
 def verbs() -> Iterator[tuple[str, Any]]:
     """Every command that does something, by what one types."""
     for name, entry in COMMANDS.items():
-        command = command_of(name, entry)
-        inner = getattr(command, "commands", None)
-        if inner:
-            yield from ((f"{name} {each}", sub) for each, sub in inner.items())
-        else:
-            yield name, command
+        yield from _within(name, command_of(name, entry))
+
+
+def _within(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield name, command
+    for each, sub in (inner or {}).items():
+        yield from _within(f"{name} {each}", sub)
 
 
 def test_help_names_every_verb(watchdog: Watchdog) -> None:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from watchdog.migrations.apply import apply
+from watchdog.migrations.options import Options
 from watchdog.migrations.rollback import rollback
 from watchdog.migrations.runs import runs
 from watchdog.migrations.session import RefusedError
@@ -213,3 +214,11 @@ async def test_grants_on_the_database_itself_are_no_part_of_its_schema(people: s
     applied = await apply(people, "ALTER TABLE people DROP age", scratch_url=scratch)
     await rollback(people, applied.run)
     assert await run(people, "SELECT age FROM people WHERE id = 1") == [(30,)]
+
+
+async def test_what_could_not_be_taken_back_in_time_is_refused_unless_it_is_allowed(people: str, scratch: str) -> None:
+    short = Options(rollback_within=0.01)
+    with pytest.raises(RefusedError, match=r"its rollback would take about \d+ s, and may take 0 s.*--rollback-within"):
+        await apply(people, "ALTER TABLE people DROP age", scratch_url=scratch, options=short)
+    assert await run(people, "SELECT age FROM people WHERE id = 1") == [(30,)]
+    await apply(people, "ALTER TABLE people DROP age", scratch_url=scratch, options=Options(rollback_within=60.0))

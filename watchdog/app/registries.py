@@ -25,6 +25,7 @@ PROBES = {
     "neo4j": "watchdog.probes.neo4j",
     "pgvector": "watchdog.probes.pgvector",
     "postgres": "watchdog.probes.postgres",
+    "prometheus": "watchdog.probes.prometheus",
     "redis": "watchdog.probes.redis",
     "schema_check": "watchdog.probes.schema_check",
     "sql_check": "watchdog.probes.sql_check",

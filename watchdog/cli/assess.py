@@ -10,11 +10,13 @@ import typer
 from rich.text import Text
 
 from watchdog import __version__
+from watchdog.cli.migration_graph import is_graph, refuse_options, with_graph
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
 from watchdog.migrations.assess.database import facts_about
 from watchdog.migrations.assess.grade import NOTHING_KNOWN, sentence
 from watchdog.migrations.assess.grade import assess as assess_script
+from watchdog.migrations.assess.graph.grade import CypherError, assess_cypher
 from watchdog.migrations.assess.report import as_json as report
 from watchdog.migrations.assess.sarif import as_sarif
 from watchdog.migrations.assess.speeds import SpeedError, Speeds
@@ -30,6 +32,7 @@ _STYLES: Final = {
     Severity.CRITICAL: "bold red",
 }
 _WIDTH: Final = 8
+_CYPHER: Final = frozenset({".cypher", ".cql", ".cyp"})
 
 
 class AssessError(WatchdogError):
@@ -40,11 +43,13 @@ class AssessError(WatchdogError):
 
 def assess(
     *,
-    file: Annotated[Path, typer.Argument(help="The migration, SQL.")],
+    file: Annotated[Path, typer.Argument(help="The migration: SQL, or Cypher with the address of a graph.")],
     database: Annotated[
         str | None,
         typer.Option(
-            "--database", envvar="WATCHDOG_DATABASE", help="Look at real sizes and neighbours here; only read."
+            "--database",
+            envvar="WATCHDOG_DATABASE",
+            help="Look at real sizes and neighbours here; only read. Cypher needs it: bolt://user:password@host:7687.",
         ),
     ] = None,
     fail_on: Annotated[
@@ -61,7 +66,7 @@ def assess(
 ) -> None:
     """Say how dangerous a migration is: locks and their length, rewrites, losses, and the safe form.
 
-    Nothing is changed. Exit status 1 if a finding is high or critical (see --fail-on), 2 if the file is no SQL.
+    Nothing is changed. Exit status 1 if a finding is high or critical (see --fail-on), 2 if it is no SQL or Cypher.
     """
     if sarif and as_json:
         raise typer.BadParameter("choose one of --json and --sarif", param_hint="--sarif")
@@ -79,13 +84,21 @@ def assess(
 def _assessed(file: Path, database: str | None, speed: Sequence[str], *, autocommit: bool) -> Assessment:
     try:
         text = file.read_text(encoding="utf-8-sig")
+        if database and is_graph(database):
+            refuse_options(speed=speed, autocommit=autocommit)
+            return with_graph(database, lambda target: assess_cypher(target, text))
+        if file.suffix.lower() in _CYPHER:
+            raise AssessError(
+                f"{file} is Cypher, which is assessed by the server's EXPLAIN (nothing is run):"
+                " give --database bolt://user:password@host:7687/neo4j."
+            )
         facts = asyncio.run(facts_about(text, database)) if database else NOTHING_KNOWN
         return assess_script(text, facts, _speeds(speed), autocommit=autocommit)
     except OSError as error:
         raise AssessError(f"{file} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise AssessError(f"{file} is not UTF-8; save it as UTF-8") from error
-    except SqlSyntaxError as error:
+    except (SqlSyntaxError, CypherError) as error:
         raise AssessError(f"{file}, {error}") from error
     except SpeedError as error:
         raise AssessError(str(error)) from error

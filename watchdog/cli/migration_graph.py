@@ -42,7 +42,7 @@ def is_graph(url: str) -> bool:
 
 def apply_to_graph(url: str, script: str, *, name: str, release: str, as_json: bool) -> None:
     """Applies a Cypher script and says so."""
-    done = _with(url, lambda target: apply_cypher(target, script, name=name, release=release))
+    done = with_graph(url, lambda target: apply_cypher(target, script, name=name, release=release))
     if as_json:
         emit(asdict(done))
         return
@@ -52,7 +52,7 @@ def apply_to_graph(url: str, script: str, *, name: str, release: str, as_json: b
 
 def take_back_from_graph(url: str, run: int, *, as_json: bool) -> None:
     """Takes a run back and says what became of it."""
-    report = _with(url, lambda target: rollback_graph(target, run))
+    report = with_graph(url, lambda target: rollback_graph(target, run))
     if as_json:
         emit(asdict(report))
         return
@@ -67,7 +67,7 @@ def take_back_from_graph(url: str, run: int, *, as_json: bool) -> None:
 
 def show_runs_of_graph(url: str, *, as_json: bool) -> None:
     """Every run of the graph."""
-    found = _with(url, runs_graph)
+    found = with_graph(url, runs_graph)
     if as_json:
         emit([asdict(one) for one in found])
         return
@@ -80,7 +80,7 @@ def show_runs_of_graph(url: str, *, as_json: bool) -> None:
 
 def settle_on_graph(url: str, run: int, *, as_json: bool) -> None:
     """Drops the archive of a run."""
-    dropped = _with(url, lambda target: settle_graph(target, run))
+    dropped = with_graph(url, lambda target: settle_graph(target, run))
     if as_json:
         emit({"run": run, "dropped": dropped})
         return
@@ -93,9 +93,11 @@ def refuse_options(**given: object) -> None:
         raise GraphError(f"{', '.join(wrong)}: only for PostgreSQL; leave it out for a graph.")
 
 
-def _with(url: str, work: Callable[[Neo4jTarget], Awaitable[T]]) -> T:
+def with_graph(url: str, work: Callable[[Neo4jTarget], Awaitable[T]]) -> T:
+    """Does something with the graph of an address, and lets go of it; raises GraphError when the address is none."""
+
     async def done() -> T:
-        target = _target(url)
+        target = graph_of(url)
         try:
             return await work(target)
         finally:
@@ -104,7 +106,8 @@ def _with(url: str, work: Callable[[Neo4jTarget], Awaitable[T]]) -> T:
     return asyncio.run(done())
 
 
-def _target(url: str) -> Neo4jTarget:
+def graph_of(url: str) -> Neo4jTarget:
+    """The graph of an address; the caller closes it. Raises GraphError when the address is none."""
     parts = urlsplit(url)
     if not parts.hostname or parts.username is None or parts.password is None:
         raise GraphError("--database needs user and password: bolt://user:password@host:7687/neo4j.")

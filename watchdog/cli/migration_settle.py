@@ -8,6 +8,7 @@ import typer
 
 from watchdog.cli.migration_graph import is_graph, refuse_options, settle_on_graph
 from watchdog.cli.migration_options import Database
+from watchdog.cli.migration_stores import settle_elsewhere
 from watchdog.cli.options import Json
 from watchdog.cli.output import complain, emit, say
 from watchdog.migrations.budget import say_bytes
@@ -38,6 +39,8 @@ def settle(
         refuse_options(expired=expired, quarantine=quarantine)
         assert run is not None  # noqa: S101 - it is not --expired
         settle_on_graph(database, run, as_json=as_json)
+        return
+    if settle_elsewhere(database, run, as_json=as_json, quarantine=quarantine):
         return
     if run is None:
         done = asyncio.run(settle_expired(database, quarantine=quarantine))

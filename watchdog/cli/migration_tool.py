@@ -4,16 +4,21 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
+from dataclasses import asdict
 from typing import Annotated, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import typer
 
+from watchdog.cli.migration_graph import is_graph, refuse_options, with_graph
 from watchdog.cli.output import complain, emit, say
 from watchdog.migrations.options import Options
 from watchdog.migrations.tools.address import Command, ToolError
 from watchdog.migrations.tools.apply import ToolApplied, apply_tool
 from watchdog.migrations.tools.finish import resume
+from watchdog.migrations.tools.graph import Login, apply_to_chain
 from watchdog.migrations.tools.known import TOOLS
+from watchdog.migrations.tools.process import Hear
 
 T = TypeVar("T")
 
@@ -45,8 +50,14 @@ def split(words: Sequence[str] | None, tool: str | None) -> tuple[str | None, tu
 
 
 def apply_by_tool(database: str, command: Command, scratch: str | None, options: Options, *, as_json: bool) -> None:
-    """Applies, and prints what was done."""
+    """Applies, and prints what was done; raises ToolError where the tool is not for this kind of database."""
+    if command.kind.graph != is_graph(database):
+        fits = " or ".join(name for name, kind in TOOLS.items() if kind.graph) if is_graph(database) else "PostgreSQL's"
+        raise ToolError(f"--tool {command.tool}: not for this --database; for it there is {fits}.")
     hear = complain_line if as_json else say
+    if command.kind.graph:
+        _apply_to_graph(database, command, scratch, options, hear, as_json=as_json)
+        return
     done = asyncio.run(_until_told(apply_tool(database, command, scratch_url=scratch, options=options, hear=hear)))
     if as_json:
         emit(_as_value(done))
@@ -61,6 +72,34 @@ def apply_by_tool(database: str, command: Command, scratch: str | None, options:
         say(f"  a rollback keeps apart what is written into {what}")
     for sentence in done.lowered:
         complain(sentence if done.reversible else f"protection is lowered: {sentence}")
+
+
+def _apply_to_graph(
+    database: str, command: Command, scratch: str | None, options: Options, hear: Hear, *, as_json: bool
+) -> None:
+    refuse_options(
+        scratch=scratch,
+        budget=options.budget_bytes,
+        expires=options.expires,
+        no_archive=not options.archive,
+        defer=options.defer,
+        role=options.role,
+        env=command.variables,
+        version_table=command.version_tables,
+    )
+    parts = urlsplit(database)
+    said = (unquote(parts.username or ""), unquote(parts.password or ""), parts.path.strip("/") or "neo4j")
+    login = Login(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", *said)
+    named = {"name": options.name, "release": options.release}
+    done = with_graph(database, lambda target: _until_told(apply_to_chain(target, login, command, **named, hear=hear)))
+    if as_json:
+        emit({"run": None} if done is None else asdict(done))
+        return
+    if done is None:
+        say("there is nothing to apply; nothing was run in the graph")
+        return
+    say(f"run {done.run} is applied{_way_back(done.run)}")
+    say(f"  archived {done.archived:,} nodes and relationships that it made, changed or deleted")
 
 
 def finish_what_stopped(database: str, run: int) -> None:

@@ -98,6 +98,8 @@ def incident_lines(incident: Json) -> None:
         say(f"    {evidence['rule']}: {evidence['sentence']} ({evidence['basis']})")
     for sentence in incident["proof"].values():
         say(f"    evidence that the release did it: {sentence}")
+    if incident["attribution"]:
+        say(f"    looks like {incident['attribution']['cause']}: {incident['attribution']['why']}")
     if incident["acknowledged"]:
         say(f"    acknowledged by {incident['acknowledged']['who']}")
     if incident["hold"]:

@@ -54,6 +54,7 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
     _check_signals(files)
     _check_rules(files)
     _check_evidence(files)
+    _check_versions(files)
     plan = _plan(files)
     _warn_short(files, plan)
     if files.playbook is None or files.playbook.playbook is None or plan is None or not files.complete:
@@ -68,6 +69,7 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
         playbook=files.playbook.playbook,
         plan=plan,
         evidence=tuple(declared.errors for file in files.rules for declared in file.evidence),
+        versions=tuple(declared.comparison for file in files.rules for declared in file.versions),
     )
     return GuardConfiguration(settings=settings, probes=probes, roles=files.roles, demo=guard.head.demo)
 
@@ -180,6 +182,16 @@ def _check_evidence(files: GuardFiles) -> None:
             signal, label = declared.errors.signal, declared.errors.label
             _check_signal(files.signals, place, signal, SignalKind.COUNTER, "evidence needs a counter")
             _check_label(files.signals, declared.place.at("label"), signal, label)
+
+
+def _check_versions(files: GuardFiles) -> None:
+    for file in files.rules:
+        for declared in file.versions:
+            for name, selector in (("bad", declared.comparison.bad), ("total", declared.comparison.total)):
+                place = declared.place.at(name)
+                why = "versions are compared by counters"
+                _check_signal(files.signals, place, selector.signal, SignalKind.COUNTER, why)
+                _check_label(files.signals, declared.place.at("label"), selector.signal, declared.comparison.label)
 
 
 def _plan(files: GuardFiles) -> Plan | None:

@@ -9,6 +9,7 @@ from watchdog.config.complaints import report_complaints
 from watchdog.config.problems import quoted
 from watchdog.config.scalars import Name, PositiveLength, Raw
 from watchdog.config.shapes import Part, Place, Shape, Values, part, right_version, shape
+from watchdog.model.attribution import Comparison
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
     CheckRule,
@@ -62,6 +63,7 @@ class RulesHead:
     version: Raw | None = None
     signals: Raw | None = None
     evidence: Raw | None = None
+    versions: Raw | None = None
     rules: Raw | None = None
 
 
@@ -144,6 +146,14 @@ class DeclaredEvidence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeclaredVersions:
+    """A comparison of versions, with its place."""
+
+    place: Place
+    comparison: Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
 class RulesFile:
     """What could be read of one file; what could not is reported.
 
@@ -156,6 +166,7 @@ class RulesFile:
     signals: tuple[DeclaredSignal, ...]
     rules: tuple[DeclaredRule, ...]
     evidence: tuple[DeclaredEvidence, ...]
+    versions: tuple[DeclaredVersions, ...]
 
 
 def head_shape() -> Shape:
@@ -187,6 +198,11 @@ def evidence_shape() -> Shape:
     return shape("evidence", part(SchemaErrors))
 
 
+def versions_shape() -> Shape:
+    """How versions of the service are told apart."""
+    return shape("comparison of versions", part(Comparison))
+
+
 def read_rules(top: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> RulesFile | None:
     """Reads a rules file; None when it is written for another version."""
     if not right_version(top):
@@ -206,6 +222,7 @@ def read_rules(top: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> RulesFi
         signals=tuple(signals),
         rules=tuple(_rules(top.at("rules"))),
         evidence=tuple(_evidence(top.at("evidence"))),
+        versions=tuple(_versions(top.at("versions"))),
     )
 
 
@@ -330,6 +347,13 @@ def _evidence(section: Place) -> Iterator[DeclaredEvidence]:
             errors = values.build(SchemaErrors)
             _check_codes(place, errors)
             yield DeclaredEvidence(place=place, errors=errors)
+
+
+def _versions(section: Place) -> Iterator[DeclaredVersions]:
+    for place in section.items():
+        values = place.read(versions_shape())
+        if values is not None:
+            yield DeclaredVersions(place=place, comparison=values.build(Comparison))
 
 
 def _check_codes(place: Place, errors: SchemaErrors) -> None:

@@ -56,6 +56,7 @@ def _rules(registries: Registries) -> dict[str, Any]:
         "version": _version(),
         "signals": _list(_one_of(probes)),
         "evidence": _list(schemas.inline(rules_file.evidence_shape())),
+        "versions": _list(schemas.inline(rules_file.versions_shape())),
         "rules": _mapping(_one_of(rules)),
     }
     return schemas.document("migration-watchdog rules", top)

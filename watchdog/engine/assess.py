@@ -1,11 +1,14 @@
 """One evaluation: everything the windows say, put together for `decide`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from watchdog.engine.attribution import attribute
 from watchdog.engine.judge import judge
 from watchdog.engine.proof import proof
 from watchdog.engine.recheck import recheck
 from watchdog.engine.windows import Windows
+from watchdog.model.attribution import Attribution, Cause
 from watchdog.model.guards import Guard, RunPhase
 from watchdog.model.inputs import Judged
 from watchdog.model.time import Time
@@ -23,7 +26,22 @@ def assess(guard: Guard, windows: Windows, now: Time) -> Judged:
     if release is not None and release.watched:
         armed = tuple(rule for rule in rules if rule.name not in release.unarmed)
         found = proof(windows, armed, verdicts, guard.settings.evidence, max(release.t0, guard.well_since), now)
-    return Judged(verdicts, rechecks=_rechecks(guard, windows, now), proof=found)
+    return Judged(
+        verdicts,
+        rechecks=_rechecks(guard, windows, now),
+        proof=found,
+        attribution=_attribution(guard, windows, found, now),
+    )
+
+
+def _attribution(guard: Guard, windows: Windows, found: Mapping[str, str], now: Time) -> Attribution | None:
+    """The first comparison that tells something."""
+    release = guard.release
+    if release is None or not release.watched:
+        return None
+    since = max(release.t0, guard.well_since)
+    told = [attribute(windows, one, release.release, found, since, now) for one in guard.settings.versions]
+    return next((one for one in told if one.cause is not Cause.UNKNOWN), next(iter(told), None))
 
 
 def _rechecks(guard: Guard, windows: Windows, now: Time) -> tuple[Recheck, ...]:

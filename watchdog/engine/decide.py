@@ -10,6 +10,7 @@ from watchdog.engine.notices import owe
 from watchdog.engine.progress import progress
 from watchdog.model import events as ev
 from watchdog.model import inputs
+from watchdog.model.attribution import Attribution, Cause
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import Blind, Guard, Incident, Pending, Run, RunPhase, StepState
 from watchdog.model.rules import Rule, RungKind
@@ -97,15 +98,25 @@ def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event
     if incident is not None and incident.recovered_at is None:
         yield from _join(incident, breaches)
         yield from _new_proof(incident.proof, judged)
+        yield from _attributed(incident.attribution, judged)
     elif breaches:
         if incident is not None:
             yield ev.Resolved("watchdog", "it had recovered and is in breach again")
         yield _open(guard, breaches, now)
         yield from _new_proof({}, judged)
+        yield from _attributed(None, judged)
 
 
 def _new_proof(known: Mapping[str, str], judged: inputs.Judged) -> Iterator[ev.Event]:
     return (ev.ProofFound(kind, sentence) for kind, sentence in judged.proof.items() if kind not in known)
+
+
+def _attributed(known: Attribution | None, judged: inputs.Judged) -> Iterator[ev.Event]:
+    """Said once for each cause; what is known is not unlearnt because fewer requests come."""
+    found = judged.attribution
+    if found is None or (known is not None and found.cause in {known.cause, Cause.UNKNOWN}):
+        return
+    yield ev.Attributed(found)
 
 
 def _pending(pending: Pending | None, rule: Rule, verdict: Verdict, now: Time) -> Iterator[ev.Event]:

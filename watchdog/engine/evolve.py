@@ -6,6 +6,7 @@ from typing import TypeAlias, TypeVar, assert_never
 
 from watchdog.engine.evolve_run import evolve_run
 from watchdog.model import events as ev
+from watchdog.model.attribution import Cause
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import (
     Blind,
@@ -67,6 +68,7 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
             ev.RuleJoined()
             | ev.TriggerJoined()
             | ev.ProofFound()
+            | ev.Attributed()
             | ev.Acknowledged()
             | ev.HoldSet()
             | ev.HoldReleased()
@@ -180,7 +182,15 @@ def stronger(one: RungKind, other: RungKind) -> RungKind:
 
 def _within_incident(
     guard: Guard,
-    event: ev.RuleJoined | ev.TriggerJoined | ev.ProofFound | ev.Acknowledged | ev.HoldSet | ev.HoldReleased,
+    event: (
+        ev.RuleJoined
+        | ev.TriggerJoined
+        | ev.ProofFound
+        | ev.Attributed
+        | ev.Acknowledged
+        | ev.HoldSet
+        | ev.HoldReleased
+    ),
     at: Time,
 ) -> Guard:
     incident = guard.incident
@@ -207,6 +217,10 @@ def _within_incident(
             )
         case ev.ProofFound(kind, sentence):
             incident = replace(incident, proof={**incident.proof, kind: sentence})
+        case ev.Attributed(found):
+            data = found.cause is Cause.DATA and found.both
+            enters = stronger(incident.enters, RungKind.DATA) if data else incident.enters
+            incident = replace(incident, attribution=found, enters=enters)
         case ev.Acknowledged(who):
             if not incident.acknowledged_by:
                 incident = replace(incident, acknowledged_by=who, acknowledged_at=at)

@@ -22,8 +22,8 @@ from watchdog.model.guards import BaselineEntry
 from watchdog.model.signals import Histogram, Labels, Missing, SignalId
 from watchdog.ports.errors import JournalError, JournalVersionError
 
-FORMAT: Final = 1
-"""The format of the bodies that this module writes, and the only one so far that it reads."""
+FORMAT: Final = 2
+"""The format of the bodies that this module writes, and the only one that it reads."""
 
 _TAG: Final = "event"
 _TYPES: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Event)}

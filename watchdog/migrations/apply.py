@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from watchdog.migrations.aside import ASIDE
-from watchdog.migrations.budget import check, predict
+from watchdog.migrations.budget import Prediction, check, predict
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.clone import (
     Clone,
@@ -26,9 +26,12 @@ from watchdog.migrations.defer import defer
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, archive_before, image, qualified
 from watchdog.migrations.indexes import build
+from watchdog.migrations.limits import Limits, Recorded, prepare_later, record_log
 from watchdog.migrations.manifest import Manifest, begin, finished, record
 from watchdog.migrations.online import catch_up, end_earlier_logs, end_log, forget, large, log_from_now, prepare
 from watchdog.migrations.options import Options
+from watchdog.migrations.plain import plain
+from watchdog.migrations.policies import insist_on_tables
 from watchdog.migrations.refusals import refusals, written
 from watchdog.migrations.runs import prepare as prepare_schema
 from watchdog.migrations.runs import register, seal
@@ -113,6 +116,7 @@ async def apply(
         raise RefusedError(reasons)
     async with connected(url, options.role) as production:
         await prepare_schema(production)
+        await prepare_later(production)
         if not options.archive:
             return await _without_archive(production, script, options)
         entries = await dump(url, options.role)
@@ -137,7 +141,7 @@ async def _without_archive(production: Connection, script: str, options: Options
             await production.execute("RESET ROLE")
             await finished(production, run)
     except psycopg.Error as error:
-        raise WatchdogError(f"The script failed, and nothing was changed: {str(error).strip()}") from error
+        raise WatchdogError(f"The script failed, and nothing was changed: {plain(error)}.") from error
     return Applied(run, {}, ())
 
 
@@ -166,12 +170,13 @@ async def _on_clone(job: _Job) -> Applied:
     waited = 0
     for _ in range(_TRIES + _LOCK_TRIES):
         learnt, undo, level = await _study(job, archived, level)
+        insist_on_tables(job.options.policies, (table.name for table in learnt.shape_before.tables))
         undo = await large(job.production, undo, learnt.shape_before, job.options.online_rows)
         prediction = await predict(job.production, undo.tables)
-        if too_much := check(prediction, job.options.budget_bytes):
+        if too_much := check(prediction, job.options.budget_bytes, within=job.options.rollback_within):
             raise RefusedError((too_much,))
         try:
-            return await _prepared(job, learnt, undo, prediction.rollback_seconds)
+            return await _prepared(job, learnt, undo, prediction)
         except _SurpriseError as surprise:
             archived |= surprise.tables
         except _OtherSchemaError as other:
@@ -181,21 +186,21 @@ async def _on_clone(job: _Job) -> Applied:
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             waited += 1
             if waited == _LOCK_TRIES:
-                raise WatchdogError(f"Somebody holds a lock, and nothing was changed: {error.diag}") from error
+                raise WatchdogError(f"Somebody holds a lock, and nothing was changed: {plain(error)}.") from error
             await asyncio.sleep(_LOCK_PAUSE_S)
         except psycopg.Error as error:
-            raise WatchdogError(f"The script failed, and nothing was changed: {str(error).strip()}") from error
+            raise WatchdogError(f"The script failed, and nothing was changed: {plain(error)}.") from error
     raise RefusedError((f"it writes other tables each time: {', '.join(map('.'.join, sorted(archived)))}",))
 
 
-async def _prepared(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float) -> Applied:
+async def _prepared(job: _Job, learnt: Learnt, undo: Plan, prediction: Prediction) -> Applied:
     """One try, large tables first; what was prepared for nothing is taken away again."""
     production = job.production
     if not any(table.online for table in undo.tables):
-        return await _try(job, learnt, undo, rollback_seconds)
-    run = await prepare(production, job.source, job.options, undo, rollback_seconds)
+        return await _try(job, learnt, undo, prediction)
+    run = await prepare(production, job.source, job.options, undo, prediction.rollback_seconds)
     try:
-        return await _try(job, learnt, undo, rollback_seconds, run)
+        return await _try(job, learnt, undo, prediction, run)
     except BaseException:
         await asyncio.shield(forget(production, run))
         raise
@@ -262,7 +267,7 @@ def _named(shape: Shape, script: str) -> frozenset[Name]:
     return frozenset(found | reached)
 
 
-async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float, run: int | None = None) -> Applied:
+async def _try(job: _Job, learnt: Learnt, undo: Plan, prediction: Prediction, run: int | None = None) -> Applied:
     production = job.production
     async with production.transaction():
         await plain_text(production)
@@ -272,7 +277,7 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float, r
         lines = await catalog(production)
         outside = await _outside(production)
         if run is None:
-            run = await begin(production, job.source, job.options, rollback_seconds)
+            run = await begin(production, job.source, job.options, prediction.rollback_seconds)
         positions = await sequence_positions(production)
         await end_earlier_logs(production, run, learnt, undo)
         archives = await _archive(production, run, undo)
@@ -287,7 +292,7 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float, r
             raise RefusedError(("it changes what lies outside the schema: large objects, roles or settings",))
         if forward.outline() != learnt.shape_forward.outline():
             raise _OtherSchemaError("on the real rows it makes another schema than on a copy")
-        await _surprises(production, before, forward, undo)
+        wrote = await _surprises(production, before, forward, undo)
         for index, table in enumerate(undo.tables):
             if table.kind in {"rebuilt", "new"} and not table.online:
                 cursor = await production.execute(archive_after(run, index, table).encode())
@@ -301,6 +306,7 @@ async def _try(job: _Job, learnt: Learnt, undo: Plan, rollback_seconds: float, r
         now = await sequence_positions(production)
         manifest = Manifest(undo, lines, after, positions, now, job.down, job.options.role, job.drops, ended)
         await record(production, run, manifest)
+        await record_log(production, run, _said_of_log(job.options, prediction, wrote))
         await finished(production, run)
     made = [f"table {qualified(t.forward or t.name)}" for t in undo.tables if t.kind == "new"]
     made += [f"columns of {qualified(t.name)}" for t in undo.tables if t.added and t.kind != "new"]
@@ -329,8 +335,13 @@ async def _outside(connection: Connection) -> str:
     return json.dumps(row)
 
 
-async def _surprises(connection: Connection, before: Shape, forward: Shape, undo: Plan) -> None:
-    """Raises when the script wrote a table of before that is not archived."""
+def _said_of_log(options: Options, prediction: Prediction, wrote: frozenset[Name]) -> Recorded:
+    limits = Limits(options.log_bytes, options.wal_bytes, options.lag_seconds)
+    return Recorded(limits, options.policies, dict(prediction.speed), tuple(sorted(map(".".join, wrote))))
+
+
+async def _surprises(connection: Connection, before: Shape, forward: Shape, undo: Plan) -> frozenset[Name]:
+    """Tables of before that the script wrote. Raises when one of them is not archived."""
     touched: set[int] = set()
     rows: list[Any] = await (
         await connection.execute(
@@ -341,6 +352,7 @@ async def _surprises(connection: Connection, before: Shape, forward: Shape, undo
     old = {table.number: table for table in before.tables}
     touched |= {t.number for t in forward.tables if t.number in old and old[t.number].storage != t.storage}
     kept = {table.name for table in undo.tables if table.kind in {"rebuilt", "gone"}}
-    surprises = {old[number].name for number in touched if number in old and old[number].kind == "r"} - kept
-    if surprises:
+    wrote = {old[number].name for number in touched if number in old and old[number].kind == "r"}
+    if surprises := wrote - kept:
         raise _SurpriseError(frozenset(surprises))
+    return frozenset(wrote)

@@ -2,10 +2,11 @@
 """What archives will take, in bytes and seconds, measured on a sample of the rows before anything is done."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+from watchdog.migrations.calibrate import Speed, measure
 from watchdog.migrations.images import qualified
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import named, prepare
@@ -21,7 +22,8 @@ _LEAST_PAGES: Final = 4
 _MERGE_COPIES: Final = 8.5
 _REFILL_COPIES: Final = 4.0
 _INDEX_COPIES: Final = 0.9
-# A large table is filled and indexed beside the live one, and compared with nothing: measured with 1,000,000 rows.
+# A large table is filled and indexed beside the live one, and compared with nothing: measured with 1,000,000 rows. Used
+# where a sample of it cannot be tried.
 _BESIDE_COPIES: Final = 0.75
 _BESIDE_INDEX_COPIES: Final = 0.2
 _FIXED_SECONDS: Final = 0.2
@@ -48,12 +50,14 @@ class Prediction:
         rows: Of the tables that it archives.
         archive_seconds: To write the images, while the tables are locked against writes.
         rollback_seconds: To take the run back at once, with no later rows.
+        speed: Seconds of what more a rollback takes: `later` for each write of users, as `with_later` reads it.
     """
 
     bytes: int = 0
     rows: int = 0
     archive_seconds: float = 0.0
     rollback_seconds: float = 0.0
+    speed: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ async def predict(connection: Connection, tables: Iterable[TablePlan]) -> Predic
     """
     await prepare(connection)
     size = rows = archive = 0.0
-    rollback = _FIXED_SECONDS
+    rollback, later = _FIXED_SECONDS, 0.0
     with named("What the archives take cannot be predicted"):
         async with connection.transaction(force_rollback=True):
             await connection.execute("SET LOCAL lock_timeout = '5s'")
@@ -89,12 +93,28 @@ async def predict(connection: Connection, tables: Iterable[TablePlan]) -> Predic
                 size += one.bytes * images
                 rows += one.rows
                 archive += one.seconds * images
+                tried = await measure(connection, table, one.rows) if table.online else Speed()
+                later = max(later, tried.later)
+                if tried.table:
+                    rollback += tried.table
+                    continue
                 indexes = await _indexes(connection, table)
                 refill, index = (
                     (_BESIDE_COPIES, _BESIDE_INDEX_COPIES) if table.online else (_REFILL_COPIES, _INDEX_COPIES)
                 )
                 rollback += one.seconds * (merged + refill + index * indexes)
-    return Prediction(round(size), round(rows), archive, rollback)
+    return Prediction(round(size), round(rows), archive, rollback, {"later": later})
+
+
+def with_later(rollback_seconds: float, entries: int, speed: Mapping[str, float]) -> float:
+    """The predicted length of a rollback with what users wrote since.
+
+    Args:
+        rollback_seconds: As predicted when the run was applied.
+        entries: Later writes in the change log.
+        speed: As the prediction measured it.
+    """
+    return rollback_seconds + entries * speed.get("later", 0.0)
 
 
 async def _indexes(connection: Connection, table: TablePlan) -> int:
@@ -156,11 +176,14 @@ async def _write(connection: Connection, query: str) -> tuple[int, int, float]:
     return cursor.rowcount, ended[1], ended[0]
 
 
-def check(prediction: Prediction, budget_bytes: int | None, free: int | None = None) -> str | None:
-    """Why a run must not begin, as a sentence; None when its archives fit.
+def check(
+    prediction: Prediction, budget_bytes: int | None, free: int | None = None, *, within: float | None = None
+) -> str | None:
+    """Why a run must not begin, as a sentence; None when its archives fit and it can be taken back in time.
 
     Args:
         budget_bytes: What they may take; None for no limit.
+        within: Seconds that its rollback may take; None for no limit.
         free: Bytes that are free on the database's disk, where that is known.
     """
     size = say_bytes(prediction.bytes)
@@ -171,6 +194,11 @@ def check(prediction: Prediction, budget_bytes: int | None, free: int | None = N
         )
     if free is not None and prediction.bytes > free:
         return f"its archives would take about {size}, and only {say_bytes(free)} are free on the database's disk"
+    if within is not None and prediction.rollback_seconds > within:
+        return (
+            f"its rollback would take about {prediction.rollback_seconds:.0f} s, and may take {within:.0f} s: past that"
+            " there is no return in time; allow more with --rollback-within, or put destruction off with --defer"
+        )
     return None
 
 

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from watchdog.migrations.dump import dump
+from watchdog.migrations.plain import plain
 from watchdog.migrations.renames import quote, renames_back
 from watchdog.migrations.sample import load
 from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
@@ -43,7 +44,7 @@ class ScriptFailsError(CloneError):
         state = error.sqlstate or ""
         self.needs_rows = not state.startswith("42")
         self.foreign_key = state == "23503"
-        super().__init__(f"The script fails on a copy of the schema: {str(error).strip()}")
+        super().__init__(f"The script fails on a copy of the schema: {plain(error)}")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ async def _restore(fresh: Connection, entries: Sequence[Entry], search_path: str
                 await fresh.execute(entry.owner_statement.encode())
         except psycopg.Error as error:
             raise CloneError(
-                f"{entry.kind} {entry.schema}.{entry.tag} cannot be made on the scratch server: {str(error).strip()};"
+                f"{entry.kind} {entry.schema}.{entry.tag} cannot be made on the scratch server: {plain(error)};"
                 " name one with what it needs by --scratch"
             ) from error
 
@@ -239,5 +240,5 @@ async def prove(made: Clone, learnt: Learnt, plan: Plan) -> tuple[str, ...]:
             for statement in (*plan.drops, *plan.makes, *plan.constrains, *plan.finishes):
                 await work.execute(statement.encode())
     except psycopg.Error as error:
-        return (f"{str(error).strip()}",)
+        return (plain(error),)
     return differences(learnt.before, await dump(made.url))

@@ -16,7 +16,7 @@ from watchdog.migrations.shape import Connection, Name
 from watchdog.migrations.table_plans import TablePlan
 from watchdog.ports.errors import WatchdogError
 
-_WHICH = ("before", "after", "live", "log")
+_WHICH = ("before", "after", "live", "log", "conflicts")
 _QUARANTINE = "watchdog.migration_quarantine"
 
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 
+from watchdog.migrations.policies import Policy
 from watchdog.migrations.renames import literal, quote
 from watchdog.migrations.shape import Name
 from watchdog.migrations.table_plans import Kept, TablePlan
@@ -77,7 +78,7 @@ def key_is_unique(run: int, index: int, table: TablePlan) -> str:
 def _key(table: TablePlan, *, by_key: bool) -> str:
     if by_key:
         used = [n for n, column in enumerate(table.columns) if column.name in table.key]
-        return f"ROW({', '.join(f's.c{n}' for n in used)})::text"
+        return f"s.c{used[0]}" if len(used) == 1 else f"ROW({', '.join(f's.c{n}' for n in used)})::text"
     used = [n for n, c in enumerate(table.columns) if c.forward is not None and c.same_type and not c.generated]
     row = f"ROW({', '.join(f's.c{n}' for n in used)})::text"
     return f"{row} || '#' || row_number() OVER (PARTITION BY {row})"
@@ -88,8 +89,10 @@ def _whole(table: TablePlan, alias: str) -> str:
     return f"ROW({', '.join([*kept, *(f'{alias}.x{n}' for n in range(len(table.added)))])})::text"
 
 
-def merge(run: int, index: int, table: TablePlan, *, by_key: bool, only: str = "") -> str:
-    """Makes the result: what the rebuilt table will hold, with the origin of each row.
+def merge(
+    run: int, index: int, table: TablePlan, *, by_key: bool, only: str = "", policy: Policy = Policy.LATER
+) -> str:
+    """Makes the result: what the rebuilt table will hold, with the origin of each row, and whether it is a conflict.
 
     Args:
         only: Which rows `s` of before take part, as a condition; the other images hold no others.
@@ -104,18 +107,42 @@ def merge(run: int, index: int, table: TablePlan, *, by_key: bool, only: str = "
         for alias, which in (("b", "before"), ("a", "after"), ("l", "live"))
     )
     touched = f"{_whole(table, 'a')} IS DISTINCT FROM {_whole(table, 'l')}"
-    values = ", ".join(f"{_merged(n, column)} AS c{n}" for n, column in enumerate(table.columns))
+    clashes = {n: _clash(n) for n, column in enumerate(table.columns) if by_key and _may_clash(table, column)}
+    clash = f"(b.n IS NOT NULL AND l.n IS NOT NULL AND ({' OR '.join(clashes.values()) or 'false'}))"
+    values = "".join(
+        f", {_decided(n, column, clash if policy is Policy.QUARANTINE else clashes.get(n, ''), policy)} AS c{n}"
+        for n, column in enumerate(table.columns)
+    )
+    undone = f" OR {clash}" if policy is Policy.QUARANTINE else ""
     origin = (
-        f"CASE WHEN l.n IS NULL OR (a.n IS NOT NULL AND b.n IS NOT NULL AND NOT ({touched})) THEN 'earlier'"
+        f"CASE WHEN l.n IS NULL OR (a.n IS NOT NULL AND b.n IS NOT NULL AND NOT ({touched})){undone} THEN 'earlier'"
         " WHEN b.n IS NOT NULL THEN 'changed' ELSE 'later' END"
     )
     return (
         f"CREATE TABLE {image(run, index, 'result')} AS WITH {sources}"
-        f" SELECT {origin} AS origin, b.n AS bn, l.n AS ln{', ' if values else ''}{values}"
+        f" SELECT {origin} AS origin, {clash} AS conflict, b.n AS bn, l.n AS ln{values}"
         " FROM b FULL JOIN a ON a.k = b.k FULL JOIN l ON l.k = coalesce(b.k, a.k)"
         # Deleted by users since, or inserted by the script and not touched since.
         f" WHERE NOT (l.n IS NULL AND a.n IS NOT NULL) AND NOT (b.n IS NULL AND a.n IS NOT NULL AND NOT ({touched}))"
     )
+
+
+def _may_clash(table: TablePlan, column: Kept) -> bool:
+    # Of another type the text differs though nobody changed the value.
+    return column.forward is not None and column.same_type and not column.generated and column.name not in table.key
+
+
+def _clash(n: int) -> str:
+    """Whether the script and users both changed a value, and not to the same."""
+    theirs = f"(a.n IS NULL OR (a.c{n} IS DISTINCT FROM b.c{n} AND l.c{n} IS DISTINCT FROM a.c{n}))"
+    return f"(l.c{n} IS DISTINCT FROM b.c{n} AND {theirs})"
+
+
+def _decided(n: int, column: Kept, clash: str, policy: Policy) -> str:
+    merged = _merged(n, column)
+    if policy is Policy.LATER or not clash:
+        return merged
+    return f"CASE WHEN b.n IS NOT NULL AND l.n IS NOT NULL AND {clash} THEN b.c{n} ELSE {merged} END"
 
 
 def _merged(n: int, column: Kept) -> str:
@@ -151,24 +178,6 @@ def refill(run: int, index: int, table: TablePlan, source: str = "result", where
     names = ", ".join(quote(column.name) for _, column in used)
     values = ", ".join(f"s.c{n}::{column.type}" for n, column in used)
     return f"INSERT INTO {name} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {rows}"
-
-
-def refill_one_by_one(run: int, index: int, table: TablePlan, origin: str) -> str:
-    """As `refill`, but what does not fit goes to quarantine with its reason; a changed row comes back as before."""
-    one = refill(run, index, table, where=origin) + " AND (s.ln = r.ln)"
-    back = f"{refill(run, index, table, 'before')} WHERE s.n = r.bn;" if origin == "changed" else ""
-    return f"""DO $watchdog$ DECLARE r record; BEGIN
-        FOR r IN SELECT ln, bn FROM {image(run, index, "result")} WHERE origin = {literal(origin)} ORDER BY ln LOOP
-            BEGIN
-                {one};
-            EXCEPTION WHEN OTHERS THEN
-                INSERT INTO watchdog.migration_quarantine (run, "table", reason, "row")
-                SELECT {run}, {literal(qualified(table.name))}, SQLERRM, {as_json(table, "l")}
-                  FROM {image(run, index, "live")} l WHERE l.n = r.ln;
-                {back}
-            END;
-        END LOOP;
-    END $watchdog$"""
 
 
 def as_json(table: TablePlan, alias: str) -> str:

@@ -8,6 +8,7 @@ from watchdog.migrations.catalog import catalog
 from watchdog.migrations.concurrent import Concurrent
 from watchdog.migrations.manifest import Manifest, begin, finished, record
 from watchdog.migrations.options import Options
+from watchdog.migrations.plain import plain
 from watchdog.migrations.session import RefusedError, sequence_positions
 from watchdog.migrations.shape import Connection, look
 from watchdog.migrations.undo import Learnt, Plan
@@ -42,7 +43,7 @@ async def build(
     except psycopg.Error as error:
         await take_indexes_back(production, manifest)
         await production.execute("DELETE FROM watchdog.migration_runs WHERE id = %s", (run,))
-        raise WatchdogError(f"The script failed and was taken back: {str(error).strip()}") from error
+        raise WatchdogError(f"The script failed and was taken back: {plain(error)}") from error
     return run
 
 

@@ -2,35 +2,44 @@
 """The rows of a large table: the archive as it is, and a merge only of those rows that users wrote since.
 
 Most of what they wrote is merged before the lock (`fold`), in rounds that each take what was committed until then. What
-is written meanwhile is merged in the next round, and the rest under the lock.
+is written meanwhile is merged in the next round, and the rest under the lock, where nothing is read whole.
 """
+
+from typing import Final
 
 import psycopg
 
+from watchdog.migrations import folded
 from watchdog.migrations.changelog import (
     ALL,
     Part,
+    find_keys,
     first_states,
     has_gap,
-    is_touched,
+    is_key,
     joins_live,
     keys_of,
-    touched,
+    summarize,
     was_truncated,
 )
+from watchdog.migrations.conflicts import forget_losers, keep_losers
 from watchdog.migrations.images import archive_live, image, merge, qualified, refill
+from watchdog.migrations.misfits import fit_one_by_one, mark_incomplete
+from watchdog.migrations.policies import Policy
 from watchdog.migrations.renames import quote
-from watchdog.migrations.runs import close
+from watchdog.migrations.runs import archives, close
 from watchdog.migrations.session import RefusedError, plain_text
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.table_plans import TablePlan
 
-_ROUNDS = 8
-_FEW = 2_000
+_ROUNDS: Final = 8
+_FEW: Final = 2_000
 """Keys that are merged under the lock rather than in one more round."""
 
 
-async def fold(connection: Connection, run: int, index: int, table: TablePlan, beside: str) -> None:
+async def fold(
+    connection: Connection, run: int, index: int, table: TablePlan, beside: str, policy: Policy = Policy.LATER
+) -> None:
     """Merges what users have written so far into the table that was made beside, while they go on.
 
     Args:
@@ -38,23 +47,21 @@ async def fold(connection: Connection, run: int, index: int, table: TablePlan, b
     """
     if table.kind == "gone":
         return
-    folded, since = image(run, index, "folded"), ""
-    keys = ", ".join(f"c{n} text" for n, _ in keys_of(table))
-    await connection.execute(f"DROP TABLE IF EXISTS {folded}".encode())
-    await connection.execute(f"CREATE TABLE {folded} (origin text, since text, {keys})".encode())
-    await close(connection, folded)
+    async with connection.transaction():
+        await folded.begin(connection, run, index, table)
+    since = ""
     for _ in range(_ROUNDS):
-        try:
-            async with connection.transaction():
-                await plain_text(connection)
-                until = await _horizon(connection)
-                part = Part(since, until)
-                if await was_truncated(connection, run, index) or await _few(connection, run, index, table, part):
-                    return
-                await _fold(connection, run, index, table, part, beside)
+        async with connection.transaction():
+            await plain_text(connection)
+            await summarize(connection, run, index)
+            until = await _horizon(connection)
+            found = await find_keys(connection, run, index, table, Part(since, until))
+            if found >= _FEW and not await was_truncated(connection, run, index):
+                await merge_round(connection, run, index, table, beside, policy)
+                await folded.remember(connection, run, index, table, until)
                 since = until
-        except (psycopg.errors.IntegrityError, psycopg.errors.DataError):
-            # Some row does not fit the old table: under the lock it goes to quarantine.
+            await _drop(connection, run, index, "keys", "live", "after", "result", "first")
+        if since != until:
             return
 
 
@@ -65,63 +72,78 @@ async def _horizon(connection: Connection) -> str:
     return str(row[0])
 
 
-async def _few(connection: Connection, run: int, index: int, table: TablePlan, part: Part) -> bool:
-    query = f"SELECT count(*) FROM ({touched(run, index, table, part)} LIMIT {_FEW}) k"
-    row = await (await connection.execute(query.encode())).fetchone()
-    return not row or int(row[0]) < _FEW
-
-
-async def _fold(connection: Connection, run: int, index: int, table: TablePlan, part: Part, beside: str) -> None:
-    joined = joins_live(run, index, table, part, forward=True)
-    await connection.execute(archive_live(run, index, table, joined, forward=True).encode())
-    await connection.execute(first_states(run, index, table, part, forward=True).encode())
-    only = is_touched(run, index, table, "s", part)
-    await connection.execute(merge(run, index, table, by_key=True, only=only).encode())
-    await _replace(connection, run, index, table, part, beside)
+async def merge_round(
+    connection: Connection, run: int, index: int, table: TablePlan, beside: str, policy: Policy
+) -> None:
+    """Merges the keys of the image `keys` into the table made beside; users have not named anything back yet."""
+    state = await folded.progress(connection, run, index, beside=True)
+    if state.left != ALL:
+        await folded.add_unfit(connection, run, index, table)
+    live = archive_live(run, index, table, joins_live(run, index, table, forward=True), forward=True)
+    await connection.execute(_unlogged(live))
+    await folded.make_first(connection, run, index, table, state)
+    await connection.execute(_unlogged(first_states(run, index, table, _first(run, index), forward=True)))
+    only = is_key(run, index, table, "s")
+    await connection.execute(_unlogged(merge(run, index, table, by_key=True, only=only, policy=policy)))
+    result = image(run, index, "result")
+    if policy is Policy.QUARANTINE:
+        await connection.execute(f"UPDATE {result} SET origin = '{folded.UNFIT}' WHERE conflict".encode())
+    else:
+        await forget_losers(connection, run, index, table)
+        await keep_losers(connection, run, index, table, policy)
+    if table.added:
+        await folded.keep_added(connection, run, index, table)
+    await mark_incomplete(connection, run, index, table, beside, folded.UNFIT)
+    await _replace(connection, run, index, table, beside)
     for origin in ("changed", "later"):
-        await connection.execute(refill(run, index, table, where=origin, into=beside).encode())
-    folded = image(run, index, "folded")
-    names = ", ".join(f"c{n}" for n, _ in keys_of(table))
-    await connection.execute(f"DELETE FROM {folded} f WHERE {is_touched(run, index, table, 'f', part)}".encode())
-    await connection.execute(
-        f"INSERT INTO {folded} (origin, {names}) SELECT origin, {names} FROM {image(run, index, 'result')}"
-        f" UNION ALL SELECT 'deleted', {names} FROM {image(run, index, 'before')} s WHERE {only}"
-        f" AND ({names}) NOT IN (SELECT {names} FROM {image(run, index, 'result')})".encode()
-    )
-    await connection.execute(f"DELETE FROM {folded} WHERE since IS NOT NULL".encode())
-    await connection.execute(f"INSERT INTO {folded} (since) VALUES ('{part.until}')".encode())
-    for which in ("live", "after", "result"):
-        await connection.execute(f"DROP TABLE {image(run, index, which)}".encode())
+        try:
+            async with connection.transaction():
+                await connection.execute(refill(run, index, table, where=origin, into=beside).encode())
+        except (psycopg.errors.IntegrityError, psycopg.errors.DataError):
+            await connection.execute(fit_one_by_one(run, index, table, origin, beside, folded.UNFIT).encode())
 
 
-async def _replace(connection: Connection, run: int, index: int, table: TablePlan, part: Part, where: str) -> None:
-    """Takes every touched row out, and puts those back that are as before."""
+def _first(run: int, index: int) -> str:
+    return f"SELECT op, o FROM {image(run, index, 'first')}"
+
+
+def _unlogged(creation: str) -> bytes:
+    """It ends with its transaction, so that no replica needs to hear of it."""
+    return f"CREATE UNLOGGED {creation.removeprefix('CREATE ')}".encode()
+
+
+async def _drop(connection: Connection, run: int, index: int, *which: str) -> None:
+    names = ", ".join(image(run, index, one) for one in which)
+    await connection.execute(f"DROP TABLE IF EXISTS {names}".encode())
+
+
+async def _replace(connection: Connection, run: int, index: int, table: TablePlan, where: str) -> None:
+    """Takes every row of the image `keys` out, and puts those back that are as before."""
     same = " AND ".join(f"t.{quote(column.name)} = k.c{n}::{column.type}" for n, column in keys_of(table))
-    which = f"USING ({touched(run, index, table, part)}) k WHERE {same}"
-    await connection.execute(f"DELETE FROM ONLY {where} t {which}".encode())
+    await connection.execute(f"DELETE FROM ONLY {where} t USING {image(run, index, 'keys')} k WHERE {same}".encode())
     await connection.execute(refill(run, index, table, where="earlier", into=where).encode())
 
 
-async def _left(connection: Connection, run: int, index: int, *, beside: bool) -> Part:
-    """What no round has merged yet."""
-    name = image(run, index, "folded")
-    there = await (await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))).fetchone()
-    if not (beside and there and there[0]):
-        return ALL
-    row = await (await connection.execute(f"SELECT max(since) FROM {name}".encode())).fetchone()
-    return Part(since=str(row[0])) if row and row[0] else ALL
+async def read_written(
+    production: Connection, run: int, index: int, table: TablePlan, *, beside: bool, policy: Policy = Policy.LATER
+) -> int:
+    """Merges what users wrote since. After a TRUNCATE everything that is there was written since.
 
-
-async def read_written(production: Connection, run: int, index: int, table: TablePlan, *, beside: bool) -> None:
-    """Merges what users wrote since. After a TRUNCATE everything that is there was written since."""
+    Returns:
+        Conflicts whose loser was kept, those of the rounds before not counted.
+    """
     if await has_gap(production, run, index, table):
         raise RefusedError((f"the key of {qualified(table.name)} had another name for a while, so its log has a gap",))
-    part = await _left(production, run, index, beside=beside)
+    state = await folded.progress(production, run, index, beside=beside)
     emptied = await was_truncated(production, run, index)
-    joined = "" if emptied else joins_live(run, index, table, part)
+    await find_keys(production, run, index, table, state.left)
+    if state.left != ALL:
+        await folded.add_unfit(production, run, index, table)
+    joined = "" if emptied else joins_live(run, index, table)
     await production.execute(archive_live(run, index, table, joined).encode())
+    await folded.make_first(production, run, index, table, state)
     try:
-        await production.execute(first_states(run, index, table, part).encode())
+        await production.execute(first_states(run, index, table, _first(run, index)).encode())
     except psycopg.errors.DataError as error:
         why = f"the log of {qualified(table.name)} holds rows of another shape: the schema was another one for a while"
         raise RefusedError((why,)) from error
@@ -129,8 +151,10 @@ async def read_written(production: Connection, run: int, index: int, table: Tabl
         await production.execute(f"DELETE FROM {image(run, index, 'after')}".encode())
     for which in ("live", "after"):
         await close(production, image(run, index, which))
-    only = "false" if emptied else is_touched(run, index, table, "s", part)
-    await production.execute(merge(run, index, table, by_key=True, only=only).encode())
+    only = "false" if emptied else is_key(run, index, table, "s")
+    await production.execute(merge(run, index, table, by_key=True, only=only, policy=policy).encode())
+    await forget_losers(production, run, index, table)
+    return await keep_losers(production, run, index, table, policy)
 
 
 async def put_in(production: Connection, run: int, index: int, table: TablePlan, *, beside: bool) -> dict[str, int]:
@@ -142,31 +166,30 @@ async def put_in(production: Connection, run: int, index: int, table: TablePlan,
     Returns:
         Rows by what became of them: `earlier`, `changed`, `later`, `deleted`.
     """
+    before, result = image(run, index, "before"), image(run, index, "result")
     if not beside:
         await production.execute(refill(run, index, table, "before").encode())
-    rows = await _count(production, f"SELECT count(*) FROM {image(run, index, 'before')}")
+    # Just found to be true of the archive; counting it would take as long as it is large.
+    rows = next(one.rows for one in await archives(production, run) if one.name == before)
     if table.kind == "gone":
         return {"earlier": rows}
     if await was_truncated(production, run, index):
         await production.execute(f"DELETE FROM ONLY {qualified(table.name)}".encode())
-        return {
-            "deleted": rows,
-            "later": await _count(production, f"SELECT count(*) FROM {image(run, index, 'result')}"),
-        }
-    part = await _left(production, run, index, beside=beside)
-    await _replace(production, run, index, table, part, qualified(table.name))
-    found = dict.fromkeys(("changed", "later", "deleted"), 0)
-    mine = is_touched(run, index, table, "s", part)
-    names = ", ".join(f"c{n}" for n, _ in keys_of(table))
-    result = image(run, index, "result")
-    gone = f"{mine} AND ({names}) NOT IN (SELECT {names} FROM {result})"
-    sources = [f"SELECT origin FROM {result}", f"SELECT 'deleted' FROM {image(run, index, 'before')} s WHERE {gone}"]
-    if part != ALL:
-        folded = image(run, index, "folded")
-        sources.append(f"SELECT origin FROM {folded} s WHERE since IS NULL AND NOT ({mine})")
-    query = f"SELECT origin, count(*) FROM ({' UNION ALL '.join(sources)}) o (origin) GROUP BY 1"
-    found |= dict(await (await production.execute(query.encode())).fetchall())
-    return {**found, "earlier": rows - found["changed"] - found["deleted"]}
+        return {"deleted": rows, "later": await _count(production, f"SELECT count(*) FROM {result}")}
+    await _replace(production, run, index, table, qualified(table.name))
+    state = await folded.progress(production, run, index, beside=beside)
+    found = await folded.merged_before(production, run, index, table, state)
+    found.update(
+        dict(await (await production.execute(f"SELECT origin, count(*) FROM {result} GROUP BY 1".encode())).fetchall())
+    )
+    same = {alias: " AND ".join(f"{alias}.c{n} = k.c{n}" for n, _ in keys_of(table)) for alias in ("s", "r")}
+    found["deleted"] += await _count(
+        production,
+        f"SELECT count(*) FROM {image(run, index, 'keys')} k JOIN {before} s ON {same['s']}"
+        f" WHERE NOT EXISTS (SELECT FROM {result} r WHERE {same['r']})",
+    )
+    made = {what: found[what] for what in ("changed", "later", "deleted")}
+    return {**made, "earlier": rows - made["changed"] - made["deleted"]}
 
 
 async def _count(connection: Connection, query: str) -> int:

@@ -13,7 +13,7 @@ from watchdog.migrations.images import archive_after, archive_before, image, qua
 from watchdog.migrations.manifest import begin, read
 from watchdog.migrations.options import Options
 from watchdog.migrations.renames import quote
-from watchdog.migrations.runs import close, register
+from watchdog.migrations.runs import archives, close, register
 from watchdog.migrations.session import RefusedError, plain_text
 from watchdog.migrations.shape import Connection, Name, Shape
 from watchdog.migrations.table_plans import TablePlan
@@ -82,11 +82,11 @@ async def _write_archives(production: Connection, run: int, undo: Plan) -> None:
         await production.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await plain_text(production)
         for index, table in _large(undo):
-            await production.execute(archive_before(run, index, table).encode())
+            cursor = await production.execute(archive_before(run, index, table).encode())
+            await register(production, run, image(run, index, "before"), qualified(table.name), cursor.rowcount)
     for index, table in _large(undo):
         keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
         name = image(run, index, "before")
-        await close(production, name)
         await production.execute(f"CREATE UNIQUE INDEX ON {name} ({keys})".encode())
         await production.execute(f"ANALYZE {name}".encode())
 
@@ -116,18 +116,20 @@ async def catch_up(production: Connection, run: int, index: int, table: TablePla
     before = image(run, index, "before")
     if await changelog.was_truncated(production, run, index):
         await production.execute(f"DROP TABLE {before}".encode())
-        await production.execute(archive_before(run, index, table).encode())
+        rows = (await production.execute(archive_before(run, index, table).encode())).rowcount
     else:
-        await production.execute(
-            f"DELETE FROM {before} s WHERE {changelog.is_touched(run, index, table, 's')}".encode()
-        )
+        # Counting them all would take as long as the table is large, under the lock.
+        first = next(one.rows for one in await archives(production, run) if one.name == before)
+        await changelog.find_keys(production, run, index, table)
+        outdated = f"DELETE FROM {before} s WHERE {changelog.is_key(run, index, table, 's')}"
+        rows = first - (await production.execute(outdated.encode())).rowcount
         columns = ", ".join(f"t.{quote(column.name)}::text" for column in table.columns)
-        await production.execute(
-            f"INSERT INTO {before} SELECT (SELECT coalesce(max(n), 0) FROM {before}) + row_number() OVER (), {columns}"
+        cursor = await production.execute(
+            f"INSERT INTO {before} SELECT {first} + row_number() OVER (), {columns}"
             f" FROM ONLY {qualified(table.name)} t {changelog.joins_live(run, index, table)}".encode()
         )
-    row = await (await production.execute(f"SELECT count(*) FROM {before}".encode())).fetchone()
-    rows = int(row[0]) if row else 0
+        rows += cursor.rowcount
+        await production.execute(f"DROP TABLE {image(run, index, 'keys')}".encode())
     await register(production, run, before, qualified(table.name), rows)
     return rows
 
@@ -205,7 +207,9 @@ async def _to_image(production: Connection, run: int, index: int) -> None:
         raise RefusedError((f"run {run} logs {qualified(table.forward)} with a gap; settle it first",))
     await production.execute(f"LOCK TABLE ONLY {qualified(table.forward)} IN SHARE ROW EXCLUSIVE MODE".encode())
     after = image(run, index, "after")
-    await production.execute(changelog.first_states(run, index, table, forward=True).encode())
+    await changelog.find_keys(production, run, index, table)
+    entries = changelog.first_entries(run, index, table)
+    await production.execute(changelog.first_states(run, index, table, entries, forward=True).encode())
     await production.execute(f"ALTER TABLE {after} RENAME TO {after.removeprefix('watchdog.')}_first".encode())
     await production.execute(archive_after(run, index, table).encode())
     if await changelog.was_truncated(production, run, index):
@@ -213,14 +217,14 @@ async def _to_image(production: Connection, run: int, index: int) -> None:
         await production.execute(f"DELETE FROM {after}".encode())
         source = image(run, index, "before")
     else:
-        await production.execute(f"DELETE FROM {after} s WHERE {changelog.is_touched(run, index, table, 's')}".encode())
+        await production.execute(f"DELETE FROM {after} s WHERE {changelog.is_key(run, index, table, 's')}".encode())
         source = f"{after}_first"
     kept = [f"c{n}" for n, _ in enumerate(table.columns)]
     kept += [f"x{n}" for n, _ in enumerate(table.added)] if source == f"{after}_first" else []
     names = ", ".join(kept)
     number = f"(SELECT coalesce(max(n), 0) FROM {after}) + n"
     await production.execute(f"INSERT INTO {after} (n, {names}) SELECT {number}, {names} FROM {source}".encode())
-    await production.execute(f"DROP TABLE {after}_first".encode())
+    await production.execute(f"DROP TABLE {after}_first, {image(run, index, 'keys')}".encode())
     await changelog.stop(production, run, index)
     await production.execute(f"DROP TABLE {image(run, index, 'log')}".encode())
     row = await (await production.execute(f"SELECT count(*) FROM {after}".encode())).fetchone()

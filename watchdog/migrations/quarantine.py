@@ -10,7 +10,11 @@ from typing import Any, Final
 import cattrs
 import psycopg
 
+from watchdog.migrations.conflicts import REASON as CONFLICT
 from watchdog.migrations.images import qualified
+from watchdog.migrations.limits import prepare_later
+from watchdog.migrations.misfits import DECLARED, DIAGNOSE
+from watchdog.migrations.plain import plain, without_value
 from watchdog.migrations.renames import literal, quote
 from watchdog.migrations.runs import has_runs, named
 from watchdog.migrations.session import connected, plain_text
@@ -21,33 +25,35 @@ from watchdog.ports.errors import WatchdogError
 _QUARANTINE: Final = "watchdog.migration_quarantine"
 _OWN: Final = re.compile(
     r"its table was made by the migration|its parent in .* is not there any more \(.*\)"
-    r"|its table .*|a column .* of its is not there|columns of its table .*",
+    r"|its table .*|a column .* of its is not there|columns of its table .*"
+    r"|it was written while .* was moved aside, and has no value for it"
+    r"|it was written while the migration tool was at work on its columns"
+    rf"|{re.escape(CONFLICT)}",
     re.DOTALL,
 )
-# PostgreSQL's own sentences that hold names only; a value follows a colon, or is not repeated.
-_NAMES_ONLY: Final = re.compile(
-    r"new row for relation \".*\" violates check constraint \".*\""
-    r"|duplicate key value violates unique constraint \".*\""
-    r"|conflicting key value violates exclusion constraint \".*\""
-    r"|insert or update on table \".*\" violates foreign key constraint \".*\""
-    r"|null value in column \".*\" of relation \".*\" violates not-null constraint"
-    r"|value for domain .* violates check constraint \".*\""
-    r"|domain .* does not allow null values"
-    r"|no partition of relation \".*\" found for row"
-    r"|new row violates row-level security policy .*"
-    r"|value too long for type .*|(?:\w+ )*out of range|numeric field overflow"
-)
-_WITH_VALUE: Final = re.compile(r"(invalid input (?:syntax|value) for (?:type|enum) [^:]*): \"", re.DOTALL)
+_VIOLATED: Final = {
+    "23502": "null value in column {} violates not-null constraint",
+    "23503": "violates foreign key constraint {}",
+    "23505": "duplicate key value violates unique constraint {}",
+    "23514": "violates check constraint {}",
+    "23P01": "conflicting key value violates exclusion constraint {}",
+}
 _ANOTHER: Final = "another error, see column reason in the database"
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Rows of one table that wait for one reason; a reason never holds a row's value."""
+    """Rows of one table that wait for one reason.
+
+    Attributes:
+        reason: Never holds a row's value.
+        sqlstate: What the server said; empty where the reason is ours.
+    """
 
     table: str
     reason: str
     rows: int
+    sqlstate: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,17 +108,20 @@ async def replay(url: str, run: int) -> Replayed:
             async with connection.transaction():
                 await plain_text(connection)
                 tables = await _tables(connection, run, lock=True)
+                await prepare_later(connection)
                 # A parent that was just put back is seen at once.
                 await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                after = await _is_after(connection, run)
                 groups = [
-                    await _group(connection, tables, table, keys) for table, keys in await _kinds(connection, run)
+                    await _group(connection, tables, table, keys, after=after)
+                    for table, keys in await _kinds(connection, run)
                 ]
                 back: Counter[str] = Counter()
                 while more := await _round(connection, run, groups):
                     back += more
                 return Replayed(dict(back), await _waiting(connection, run))
         except psycopg.Error as error:
-            raise WatchdogError(f"Nothing of run {run} was put back: {error.diag.message_primary}.") from error
+            raise WatchdogError(f"Nothing of run {run} was put back: {plain(error)}.") from error
 
 
 async def _tables(connection: Connection, run: int, *, lock: bool) -> tuple[TablePlan, ...]:
@@ -128,20 +137,31 @@ async def _tables(connection: Connection, run: int, *, lock: bool) -> tuple[Tabl
 async def _waiting(connection: Connection, run: int) -> tuple[Waiting, ...]:
     rows = await (
         await connection.execute(
-            f'SELECT "table", reason, count(*) FROM {_QUARANTINE} WHERE run = %s GROUP BY 1, 2'.encode(), (run,)
+            'SELECT "table", reason, to_jsonb(q) ->> %s, to_jsonb(q) ->> %s, count(*)'
+            f" FROM {_QUARANTINE} q WHERE run = %s GROUP BY 1, 2, 3, 4".encode(),
+            ("sqlstate", "about", run),
         )
     ).fetchall()
-    found: Counter[tuple[str, str]] = Counter()
-    for table, reason, count in rows:
-        found[table, without_values(reason)] += count
-    return tuple(Waiting(table, reason, count) for (table, reason), count in sorted(found.items()))
+    found: Counter[tuple[str, str, str]] = Counter()
+    for table, reason, state, about, count in rows:
+        found[table, said(reason, state, about), state or ""] += count
+    return tuple(Waiting(table, reason, count, state) for (table, reason, state), count in sorted(found.items()))
 
 
-def without_values(reason: str) -> str:
-    """A reason without anything that may be a row's value; a sentence that we do not know is not repeated."""
-    if match := _WITH_VALUE.match(reason):
-        return match[1]
-    return reason if _OWN.fullmatch(reason) or _NAMES_ONLY.fullmatch(reason) else _ANOTHER
+def said(reason: str, state: str | None, about: str | None) -> str:
+    """A reason without anything that may be a row's value, whatever language the server speaks.
+
+    Args:
+        state: The server's SQLSTATE; None for a sentence of our own.
+        about: The constraint or column that was violated.
+    """
+    if state is None:
+        return reason if _OWN.fullmatch(reason) else _ANOTHER
+    if about and state in _VIOLATED:
+        return _VIOLATED[state].format(quote(about))
+    if state.startswith("23"):
+        return f"{_ANOTHER} (SQLSTATE {state})"
+    return without_value(state, reason) or f"{_ANOTHER} (SQLSTATE {state})"
 
 
 async def _kinds(connection: Connection, run: int) -> list[tuple[str, tuple[str, ...]]]:
@@ -155,7 +175,26 @@ async def _kinds(connection: Connection, run: int) -> list[tuple[str, tuple[str,
     return [(table, tuple(keys)) for table, keys in rows]
 
 
-async def _group(connection: Connection, tables: Sequence[TablePlan], table: str, keys: tuple[str, ...]) -> _Group:
+async def _is_after(connection: Connection, run: int) -> bool | None:
+    """Whether the schema is as after the script again; False for as before it, None where nobody can tell.
+
+    Rows are kept by the names that their columns had before the script.
+    """
+    rows = await (
+        await connection.execute(
+            "SELECT r.script_hash = m.script_hash FROM watchdog.migration_runs m, watchdog.migration_runs r"
+            " WHERE m.id = %s AND m.state = 'rolled back' AND r.id > m.id AND r.state IN ('applied', 'settled')",
+            (run,),
+        )
+    ).fetchall()
+    if len(rows) > 1 or rows == [(False,)]:
+        return None
+    return bool(rows)
+
+
+async def _group(
+    connection: Connection, tables: Sequence[TablePlan], table: str, keys: tuple[str, ...], *, after: bool | None
+) -> _Group:
     plan = next((one for one in tables if table in (qualified(one.name), qualified(one.forward or one.name))), None)
     names = {table} | ({qualified(plan.name), qualified(plan.forward or plan.name)} if plan else set())
     rows = await (
@@ -169,25 +208,46 @@ async def _group(connection: Connection, tables: Sequence[TablePlan], table: str
         return _Group(table, keys, "", (), f"its table {table} may be any of {', '.join(n for (n,) in rows)}")
     into = str(rows[0][0])
     called = {(column.name, column.forward) for column in plan.columns if column.forward} if plan else set()
+    if after is not None:
+        exact = {old: new if after else old for old, new in called}
+        return _matched(_Group(table, keys, into, (), ""), await _columns(connection, into), called, exact)
     if {old for old, new in called if old != new} & {new for old, new in called if old != new}:
         # By its names alone a row does not say whether they are those of before or of after.
         return _Group(table, keys, "", (), f"columns of its table {table} changed names with each other")
-    there = await (
+    return _matched(_Group(table, keys, into, (), ""), await _columns(connection, into), called, {})
+
+
+async def _columns(connection: Connection, table: str) -> dict[str, tuple[str, str]]:
+    """The columns of a table, each with its type, and how it is generated."""
+    rows = await (
         await connection.execute(
             "SELECT attname, format_type(atttypid, -1), attgenerated FROM pg_attribute"
             " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            (into,),
+            (table,),
         )
     ).fetchall()
-    return _matched(_Group(table, keys, into, (), ""), {name: (kind, made) for name, kind, made in there}, called)
+    return {name: (kind, made) for name, kind, made in rows}
 
 
-def _matched(group: _Group, there: Mapping[str, tuple[str, str]], called: set[tuple[str, str]]) -> _Group:
+def _matched(
+    group: _Group,
+    there: Mapping[str, tuple[str, str]],
+    called: set[tuple[str, str]],
+    exact: Mapping[str, str],
+) -> _Group:
+    """The group with its columns found in the table.
+
+    Args:
+        called: Names of columns before and after.
+        exact: By the name before, that of now, where it is known.
+    """
     columns: list[tuple[str, str, str]] = []
     lost: list[str] = []
     for key in group.keys:
         other = {key} | {text for pair in called if key in pair for text in pair}
         name = key if key in there else next((text for text in sorted(other) if text in there), None)
+        if exact.get(key) in there:
+            name = exact[key]
         if name is None:
             lost.append(key)
         elif not there[name][1]:
@@ -216,7 +276,7 @@ def _attempt(run: int, group: _Group) -> str:
         f' AND ARRAY(SELECT jsonb_object_keys("row") ORDER BY 1) = {keys}'
     )
     if not group.into:
-        return f"UPDATE {_QUARANTINE} SET reason = {literal(group.why)} WHERE {which}"
+        return f"UPDATE {_QUARANTINE} SET reason = {literal(group.why)}, sqlstate = NULL, about = NULL WHERE {which}"
     nothing_lost = " AND ".join(f'q."row" ->> {literal(key)} IS NULL' for key in group.lost) or "true"
     names = ", ".join(quote(name) for name, _, _ in group.columns)
     values = ", ".join(_value(group.into, *column) for column in group.columns)
@@ -226,17 +286,20 @@ def _attempt(run: int, group: _Group) -> str:
         else (f"INSERT INTO {group.into} DEFAULT VALUES")
     )
     why = literal(f"a column ({', '.join(group.lost)}) of its is not there")
-    return f"""DO $watchdog$ DECLARE q record; BEGIN
+    return f"""DO $watchdog$ DECLARE q record; {DECLARED} BEGIN
         FOR q IN SELECT id, "row" FROM {_QUARANTINE} WHERE {which} ORDER BY id LOOP
             BEGIN
                 IF {nothing_lost} THEN
                     {insert};
                     DELETE FROM {_QUARANTINE} WHERE id = q.id;
                 ELSE
-                    UPDATE {_QUARANTINE} SET reason = {why} WHERE id = q.id AND reason <> {why};
+                    UPDATE {_QUARANTINE} SET reason = {why}, sqlstate = NULL, about = NULL
+                     WHERE id = q.id AND reason <> {why};
                 END IF;
             EXCEPTION WHEN OTHERS THEN
-                UPDATE {_QUARANTINE} SET reason = SQLERRM WHERE id = q.id AND reason <> SQLERRM;
+                {DIAGNOSE}
+                UPDATE {_QUARANTINE} k SET reason = SQLERRM, sqlstate = code, about = why
+                 WHERE k.id = q.id AND (k.reason, k.sqlstate) IS DISTINCT FROM (SQLERRM, code);
             END;
         END LOOP;
     END $watchdog$"""

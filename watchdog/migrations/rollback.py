@@ -12,6 +12,9 @@ from psycopg.types.json import Jsonb
 
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.changelog import stop
+from watchdog.migrations.conflicts import keep_losers, losers
+from watchdog.migrations.folded import forget as forget_rounds
+from watchdog.migrations.folded import whole_added
 from watchdog.migrations.images import (
     archive_live,
     counts,
@@ -23,18 +26,21 @@ from watchdog.migrations.images import (
     qualified,
     quarantine_new,
     refill,
-    refill_one_by_one,
 )
 from watchdog.migrations.indexes import take_indexes_back
+from watchdog.migrations.limits import prepare_later, recorded, stand_in, without_log
 from watchdog.migrations.manifest import Manifest, read
 from watchdog.migrations.merge_large import put_in, read_written
+from watchdog.migrations.misfits import quarantine_incomplete, refill_one_by_one
 from watchdog.migrations.online import forget
 from watchdog.migrations.orphans import set_aside, settle_orphans
+from watchdog.migrations.plain import plain
+from watchdog.migrations.policies import Policies, Policy, insist_on_tables, policy_of
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import close, damaged
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
-from watchdog.migrations.shadow import build, built, drop, swaps
-from watchdog.migrations.shape import Connection
+from watchdog.migrations.shadow import build, built, clear, drop, swaps
+from watchdog.migrations.shape import Connection, Name
 from watchdog.migrations.table_plans import TablePlan
 from watchdog.migrations.undo import Plan
 from watchdog.ports.errors import WatchdogError
@@ -51,6 +57,9 @@ class Report:
         later: Rows written since that stay live.
         quarantined: Rows that do not fit the old schema, in `watchdog.migration_quarantine`.
         kept_columns: Tables in schema `watchdog` that hold the values of columns that were taken away.
+        conflicts: Rows in which users changed what the script had changed: one side lost, and is kept.
+        kept_losers: Tables in schema `watchdog` that hold them; those of the policy `quarantine` are in quarantine.
+        by_archive: Tables whose log was ended early, so that all their rows were compared with the archive instead.
     """
 
     run: int
@@ -60,10 +69,16 @@ class Report:
     later: int = 0
     quarantined: int = 0
     kept_columns: list[str] = field(default_factory=list)
+    conflicts: int = 0
+    kept_losers: list[str] = field(default_factory=list)
+    by_archive: list[str] = field(default_factory=list)
 
 
-async def rollback(url: str, run: int) -> Report:
+async def rollback(url: str, run: int, policies: Policies | None = None) -> Report:
     """Takes a run back.
+
+    Args:
+        policies: What wins in a conflict, by table, before what was said when the run was applied.
 
     Raises:
         RefusedError: It would not restore schema and rows; nothing was changed.
@@ -78,20 +93,27 @@ async def rollback(url: str, run: int) -> Report:
                 await _abandon(production, run)
                 return Report(run)
             plan = manifest.plan
-            await build(production, run, manifest)
+            insist_on_tables(policies or {}, await _tables(production, plan))
+            await make_ready(production, run, policies)
             if await built(production, run, plan):
                 with contextlib.suppress(RefusedError, psycopg.errors.DatabaseError):
                     async with production.transaction():
-                        return await take_back(production, run)
+                        return await take_back(production, run, policies)
                 # What was made beside stood in the way; without it only the lock lasts longer.
-                await drop(production, run, plan)
+                await clear(production, run, plan)
             async with production.transaction():
-                return await take_back(production, run)
+                return await take_back(production, run, policies)
         except psycopg.Error as error:
-            raise WatchdogError(f"Run {run} was not rolled back, nothing was changed: {str(error).strip()}") from error
+            raise WatchdogError(f"Run {run} was not rolled back, nothing was changed: {plain(error)}.") from error
         finally:
             if plan is not None and not production.closed:
-                await asyncio.shield(drop(production, run, plan))
+                await asyncio.shield(clear(production, run, plan))
+
+
+async def _tables(production: Connection, plan: Plan) -> list[Name]:
+    """Tables that a policy may be for: those of now, and those of the run by their names before."""
+    rows = await (await production.execute("SELECT schemaname::text, tablename::text FROM pg_tables")).fetchall()
+    return [*((schema, name) for schema, name in rows), *(table.name for table in plan.tables)]
 
 
 async def _abandon(production: Connection, run: int) -> None:
@@ -101,15 +123,20 @@ async def _abandon(production: Connection, run: int) -> None:
     await forget(production, run)
 
 
-async def make_ready(production: Connection, run: int) -> None:
+async def make_ready(production: Connection, run: int, policies: Policies | None = None) -> None:
     """Makes beside what `take_back` then only has to put in place; users notice nothing. Outside a transaction."""
     async with production.transaction():
         _, manifest = await read(production, run)
-    await build(production, run, manifest)
+        said = await recorded(production, run)
+    if not said.ended:
+        await build(production, run, manifest, {**(said.policies or {}), **(policies or {})})
 
 
-async def take_back(production: Connection, run: int) -> Report:
+async def take_back(production: Connection, run: int, policies: Policies | None = None) -> Report:
     """Takes a run back in the transaction of the connection, as the role that applied it.
+
+    Args:
+        policies: As in `rollback`; the same that `make_ready` was given.
 
     Raises:
         RefusedError: It would not restore schema and rows.
@@ -120,6 +147,7 @@ async def take_back(production: Connection, run: int) -> Report:
     state, manifest = await read(production, run)
     if manifest.role:
         await production.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(manifest.role)))
+    await prepare_later(production)
     report = Report(run)
     if state == "preparing":
         raise WatchdogError(f"Run {run} was never applied; `watchdog migration rollback` takes its archives away.")
@@ -129,14 +157,16 @@ async def take_back(production: Connection, run: int) -> Report:
     elif wrong := await damaged(production, run):
         raise RefusedError(wrong)
     else:
-        await _undo(production, manifest, report)
+        recorded_policies = (await recorded(production, run)).policies or {}
+        await _undo(production, manifest, report, {**recorded_policies, **(policies or {})})
     await _finish(production, run, report)
     await production.execute("SET LOCAL ROLE NONE")
     return report
 
 
-async def _undo(production: Connection, manifest: Manifest, report: Report) -> None:
+async def _undo(production: Connection, manifest: Manifest, report: Report, policies: Policies) -> None:
     run = report.run
+    logged, manifest = manifest, await without_log(production, run, manifest)
     plan = manifest.plan
     beside = await built(production, run, plan)
     instead = {old: new for index in beside for old, new in swaps(plan, run, index).items()}
@@ -148,11 +178,14 @@ async def _undo(production: Connection, manifest: Manifest, report: Report) -> N
     for table in plan.tables:
         if table.kind != "gone":
             await production.execute(f"LOCK TABLE ONLY {qualified(table.name)} IN ACCESS EXCLUSIVE MODE".encode())
+    if logged != manifest:
+        report.by_archive = await stand_in(production, run, logged, manifest)
     for index, table in enumerate(plan.tables):
-        await _read_live(production, run, index, table, report, beside=index in beside)
+        policy = policy_of(policies, table.name)
+        await _read_live(production, run, index, table, report, beside=index in beside, policy=policy)
     for statement in (*plan.drops, *(instead.get(text, text) for text in plan.makes)):
         await production.execute(statement.encode())
-    await drop(production, run, plan)
+    await drop(production, run, logged.plan)
     await _positions(production, manifest, positions)
     for index, table in enumerate(plan.tables):
         await _earlier(production, run, index, table, report, beside=index in beside)
@@ -161,7 +194,7 @@ async def _undo(production: Connection, manifest: Manifest, report: Report) -> N
             await production.execute(statement.encode())
     for index, table in enumerate(plan.tables):
         if table.kind == "rebuilt":
-            await _since(production, run, index, table)
+            await _since(production, run, index, table, report)
     orphans = await settle_orphans(production, run, plan.foreign_keys)
     for statement in plan.finishes:
         await production.execute(statement.encode())
@@ -199,7 +232,7 @@ async def _made_since(production: Connection, manifest: Manifest) -> tuple[str, 
 
 
 async def _read_live(
-    production: Connection, run: int, index: int, table: TablePlan, report: Report, *, beside: bool
+    production: Connection, run: int, index: int, table: TablePlan, report: Report, *, beside: bool, policy: Policy
 ) -> None:
     if table.kind == "gone":
         return
@@ -210,7 +243,8 @@ async def _read_live(
     if table.kind == "shrunk" and not table.added:
         return
     if table.online:
-        await read_written(production, run, index, table, beside=beside)
+        kept = await read_written(production, run, index, table, beside=beside, policy=policy)
+        report.conflicts += kept if policy is Policy.QUARANTINE else 0
         report.kept_columns += [image(run, index, "live")] if table.added else []
         return
     cursor = await production.execute(archive_live(run, index, table).encode())
@@ -220,7 +254,9 @@ async def _read_live(
         if by_key:
             row = await (await production.execute(key_is_unique(run, index, table).encode())).fetchone()
             by_key = bool(row and row[0])
-        await production.execute(merge(run, index, table, by_key=by_key).encode())
+        await production.execute(merge(run, index, table, by_key=by_key, policy=policy).encode())
+        kept = await keep_losers(production, run, index, table, policy)
+        report.conflicts += kept if policy is Policy.QUARANTINE else 0
     elif table.kind == "new":
         await production.execute(quarantine_new(run, index, table).encode())
     elif not cursor.rowcount:
@@ -250,14 +286,27 @@ async def _earlier(
         report.deleted += (before[0] if before else 0) - found.get("earlier", 0) - found.get("changed", 0)
 
 
-async def _since(production: Connection, run: int, index: int, table: TablePlan) -> None:
+async def _since(production: Connection, run: int, index: int, table: TablePlan, report: Report) -> None:
     """Puts in what users wrote since: all at once, and if something does not fit, row by row."""
+    waiting = await _waiting(production, run)
     for origin in ("changed", "later"):
         try:
             async with production.transaction():
                 await production.execute(refill(run, index, table, where=origin).encode())
         except psycopg.Error:
+            if origin == "later":
+                await quarantine_incomplete(production, run, index, table)
             await production.execute(refill_one_by_one(run, index, table, origin).encode())
+            now = await _waiting(production, run)
+            setattr(report, origin, getattr(report, origin) - (now - waiting))
+            report.earlier += now - waiting if origin == "changed" else 0
+            waiting = now
+
+
+async def _waiting(production: Connection, run: int) -> int:
+    query = "SELECT count(*) FROM watchdog.migration_quarantine WHERE run = %s"
+    row = await (await production.execute(query, (run,))).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def _positions(production: Connection, manifest: Manifest, live: dict[str, tuple[int, bool]]) -> None:
@@ -296,18 +345,20 @@ async def _tidy(production: Connection, run: int, manifest: Manifest, report: Re
     await stop(production, run)
     for index, table in enumerate(manifest.plan.tables):
         needed = {"rebuilt": ("live", "result"), "new": ("live",)}.get(table.kind, ())
+        if found := await losers(production, run, index):
+            report.conflicts += found
+            report.kept_losers.append(image(run, index, "conflicts"))
         if table.online and table.kind == "rebuilt":
-            needed = (*needed, "after", "log", "folded")
+            await whole_added(production, run, index, table)
+            await forget_rounds(production, run, index)
+            needed = (*needed, "after", "log")
         for name in (image(run, index, which) for which in needed):
             if name not in report.kept_columns:
                 await production.execute(f"DROP TABLE IF EXISTS {name}".encode())
 
 
 async def _finish(production: Connection, run: int, report: Report) -> None:
-    row = await (
-        await production.execute("SELECT count(*) FROM watchdog.migration_quarantine WHERE run = %s", (run,))
-    ).fetchone()
-    report.quarantined = row[0] if row else 0
+    report.quarantined = await _waiting(production, run)
     await production.execute(
         "UPDATE watchdog.migration_runs SET state = 'rolled back', ended_at = clock_timestamp(), report = %s"
         " WHERE id = %s",

@@ -9,6 +9,7 @@ from typing import Final
 import psycopg
 
 from watchdog.migrations.options import Options
+from watchdog.migrations.plain import plain
 from watchdog.migrations.session import connected
 from watchdog.migrations.shape import Connection, load_query
 from watchdog.ports.errors import WatchdogError
@@ -85,7 +86,7 @@ def named(what: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise WatchdogError(f"{what}: {str(error).strip()}") from error
+        raise WatchdogError(f"{what}: {plain(error)}") from error
 
 
 async def prepare(connection: Connection) -> None:
@@ -94,11 +95,11 @@ async def prepare(connection: Connection) -> None:
         await connection.execute(load_query("runs.sql"))
     except psycopg.errors.InsufficientPrivilege as error:
         raise WatchdogError(
-            f"Schema watchdog cannot be prepared: {str(error).strip()};"
+            f"Schema watchdog cannot be prepared: {plain(error)};"
             " the role needs CREATE on the database, and to own what is there of that schema."
         ) from error
     except psycopg.Error as error:
-        raise WatchdogError(f"Schema watchdog cannot be prepared: {str(error).strip()}; try again later.") from error
+        raise WatchdogError(f"Schema watchdog cannot be prepared: {plain(error)}; try again later.") from error
 
 
 async def describe(connection: Connection, run: int, options: Options, rollback_seconds: float | None = None) -> None:

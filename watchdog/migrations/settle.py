@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 
 from watchdog.migrations.changelog import stop
+from watchdog.migrations.plain import plain
 from watchdog.migrations.runs import EXPIRED, has_runs, images_of, named, prepare
 from watchdog.migrations.session import connected
 from watchdog.migrations.shape import Connection
@@ -112,7 +113,7 @@ async def _settle(connection: Connection, run: int, *, quarantine: bool) -> Sett
     except psycopg.errors.LockNotAvailable as error:
         raise WatchdogError(f"Run {run} was not settled: somebody uses it; try again later.") from error
     except psycopg.Error as error:
-        raise WatchdogError(f"Run {run} was not settled, nothing was changed: {str(error).strip()}") from error
+        raise WatchdogError(f"Run {run} was not settled, nothing was changed: {plain(error)}") from error
     return Settled(run, ended, freed, left[0] if left else 0, discarded)
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from watchdog.migrations.folded import forget
 from watchdog.migrations.images import qualified, refill
 from watchdog.migrations.manifest import Manifest
 from watchdog.migrations.merge_large import fold
 from watchdog.migrations.parser import SqlSyntaxError, postgast, statements_of, tree, tree_of
+from watchdog.migrations.policies import Policies, policy_of
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import archives, close
 from watchdog.migrations.session import plain_text
@@ -32,7 +34,7 @@ def swaps(plan: Plan, run: int, index: int) -> dict[str, str]:
     return made | {text: "" for text in plan.constrains if _elsewhere(text, table, home(run, index))}
 
 
-async def build(connection: Connection, run: int, manifest: Manifest) -> None:
+async def build(connection: Connection, run: int, manifest: Manifest, policies: Policies) -> None:
     """Makes what can be made beside; a table with which it does not work is made in its place later, under the lock.
 
     Args:
@@ -41,13 +43,14 @@ async def build(connection: Connection, run: int, manifest: Manifest) -> None:
     if not any(table.online for table in manifest.plan.tables):
         return
     async with acting_as(connection, manifest.role):
-        await drop(connection, run, manifest.plan)
+        await clear(connection, run, manifest.plan)
         for index, table in enumerate(manifest.plan.tables):
             if table.online and not _loses_a_type(table, manifest.plan):
                 try:
                     async with connection.transaction():
                         await _build(connection, run, index, manifest.plan)
-                    await fold(connection, run, index, table, f"{home(run, index)}.{quote(table.name[1])}")
+                    beside = f"{home(run, index)}.{quote(table.name[1])}"
+                    await fold(connection, run, index, table, beside, policy_of(policies, table.name))
                 except (psycopg.errors.DatabaseError, SqlSyntaxError):
                     continue
 
@@ -100,6 +103,14 @@ async def built(connection: Connection, run: int, plan: Plan) -> frozenset[int]:
             row = await (await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))).fetchone()
             found |= {index} if row and row[0] else set()
     return frozenset(found)
+
+
+async def clear(connection: Connection, run: int, plan: Plan) -> None:
+    """Takes away what is beside, and what was kept to merge into it."""
+    await drop(connection, run, plan)
+    for index, table in enumerate(plan.tables):
+        if table.online:
+            await forget(connection, run, index)
 
 
 async def drop(connection: Connection, run: int, plan: Plan) -> None:

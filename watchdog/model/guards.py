@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from watchdog.model.attribution import Attribution, Comparison
 from watchdog.model.communication import Notice, NoticeOutcome, Plan
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
 from watchdog.model.releases import Release, ReleaseState
@@ -24,6 +25,7 @@ class GuardSettings:
         blind_after: How long a rule may have no data before responders are paged; it never rolls back.
         data_rollbacks: Automatic data rollbacks that one release may have.
         evidence: Counters whose rise since T-0 proves that the release hurts the schema (SQLSTATE by label).
+        versions: How versions of the service are told apart, for attribution.
         needs_certificate: Whether a release is armed only with a certificate that its rollback restores.
     """
 
@@ -39,6 +41,7 @@ class GuardSettings:
     data_rollbacks: int = 1
     blind_after: Span = 5 * MINUTE
     evidence: tuple["SchemaErrors", ...] = ()
+    versions: tuple[Comparison, ...] = ()
     needs_certificate: bool = False
 
 
@@ -229,6 +232,7 @@ class Incident:
         proof: Positive evidence that the release did it, one sentence each.
         enters: The lowest rung that can undo what was seen.
         asked_for: The highest rung that a person asked for.
+        attribution: What hurts, as far as the signals tell; None while nobody compares versions.
     """
 
     id: str
@@ -242,6 +246,7 @@ class Incident:
     reason: str = ""
     asked_for: RungKind | None = None
     proof: Mapping[str, str] = field(default_factory=dict)
+    attribution: Attribution | None = None
     acknowledged_by: str = ""
     acknowledged_at: Time | None = None
     run: Run | None = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from watchdog.model.attribution import Attribution
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import Baseline
 from watchdog.model.releases import Release
@@ -32,11 +33,13 @@ class Judged:
     Attributes:
         rechecks: Rules of the open incident judged since its last rung.
         proof: Positive evidence by kind, one sentence each.
+        attribution: What hurts, as far as the signals tell now.
     """
 
     verdicts: Mapping[str, Verdict]
     rechecks: tuple[Recheck, ...] = ()
     proof: Mapping[str, str] = field(default_factory=dict)
+    attribution: Attribution | None = None
 
 
 @dataclass(frozen=True, slots=True)

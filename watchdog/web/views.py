@@ -200,6 +200,9 @@ def incident_view(incident: Incident, release: ReleaseRecord | None, now: Time) 
         "enters": incident.enters,
         "evidence": [evidence_view(one) for one in incident.evidence],
         "proof": dict(incident.proof),
+        "attribution": {"cause": incident.attribution.cause, "why": incident.attribution.why}
+        if incident.attribution
+        else None,
         "run": run_view(run, now) if run else None,
         "acknowledged": {"who": incident.acknowledged_by, "at": iso(incident.acknowledged_at)}
         if incident.acknowledged_by

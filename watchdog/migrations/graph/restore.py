@@ -7,7 +7,7 @@ from typing import Any
 
 import neo4j
 
-from watchdog.migrations.graph.archive import Entry, entries
+from watchdog.migrations.graph.archive import Entry, entries, is_gone, rename
 from watchdog.migrations.graph.decide import Decisions, GraphReport, Keys, Revert, decide
 from watchdog.migrations.graph.runs import Stand
 from watchdog.migrations.graph.schema import read_keys
@@ -24,12 +24,6 @@ _DELETE: dict[Sort, str] = {
     "relationship": "MATCH ()-[r]->() WHERE elementId(r) IN $ids DELETE r",
 }
 _TIED = "MATCH (n) WHERE elementId(n) IN $ids AND EXISTS { (n)--() } RETURN elementId(n), COUNT { (n)--() }"
-_RENAME = (
-    "MATCH (a:WatchdogArchive) WHERE (a.run < $run OR a.run = $run AND a.phase < $phase) AND a.sort <> 'schema'"
-    " AND (a.element IN $old OR a.start IN $old OR a.end IN $old)"
-    " SET a.element = coalesce($new[a.element], a.element),"
-    " a.start = coalesce($new[a.start], a.start), a.end = coalesce($new[a.end], a.end)"
-)
 
 
 @dataclass
@@ -51,7 +45,9 @@ class _Restoring:
     new: dict[str, str] = field(default_factory=dict)
 
 
-async def restore(inside: neo4j.AsyncTransaction, stand: Stand, phase: int, report: GraphReport) -> None:
+async def restore(
+    outside: neo4j.AsyncSession, inside: neo4j.AsyncTransaction, stand: Stand, phase: int, report: GraphReport
+) -> None:
     """Takes one data phase of a run back; the caller commits.
 
     Raises:
@@ -68,8 +64,7 @@ async def restore(inside: neo4j.AsyncTransaction, stand: Stand, phase: int, repo
     await _revive_nodes(work, [entry for entry in todo.revives if entry.sort == "node"])
     await _revive_relationships(work, [entry for entry in todo.revives if entry.sort == "relationship"])
     await _verify(work)
-    if work.new:
-        await run(inside, _RENAME, run=stand.run, phase=phase, old=list(work.new), new=work.new)
+    await rename(outside, inside, stand.run, phase, work.new)
 
 
 def _keys(work: _Restoring) -> Keys:
@@ -83,7 +78,8 @@ async def _look(work: _Restoring, archived: list[Entry]) -> None:
     """Reads what is there now, after it was locked, so that it stays so."""
     ends = {end for entry in archived if entry.kind == "deleted" for end in entry.ends or ()}
     for sort in ("node", "relationship"):
-        ids = {entry.id for entry in archived if entry.sort == sort} | (ends if sort == "node" else set())
+        mine = {entry.id for entry in archived if entry.sort == sort} | (ends if sort == "node" else set())
+        ids = {one for one in mine if not is_gone(one)}
         await lock(work.inside, sort, ids)
         work.live |= await fetch(work.inside, sort, ids)
 

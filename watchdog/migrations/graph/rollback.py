@@ -18,7 +18,8 @@ _SCHEMA = "MATCH (a:WatchdogArchive {run: $run, phase: $phase, sort: 'schema'}) 
 _LATER = (
     "MATCH (r:WatchdogMigrationRun) WHERE r.run > $run AND r.state IN ['applying', 'applied', 'rolling back']"
     " MATCH (b:WatchdogArchive {run: r.run}) UNWIND [b.element, b.start, b.end] AS one"
-    " MATCH (a:WatchdogArchive {element: one}) WHERE a.run = $run RETURN DISTINCT r.run ORDER BY r.run DESC"
+    " MATCH (a:WatchdogArchive {element: one}) USING INDEX a:WatchdogArchive(element)"
+    " WHERE a.run = $run RETURN DISTINCT r.run ORDER BY r.run DESC"
 )
 _REPORT = (
     "MATCH (r:WatchdogMigrationRun {run: $run})"
@@ -35,7 +36,7 @@ async def rollback_graph(target: Neo4jTarget, number: int) -> GraphReport:
         WatchdogError: There is no such run, or it failed.
         TargetError: The graph does not answer or refuses the login.
     """
-    with target.translated():
+    with target.translated(), runs.fitting(target, "run it when less else is going on"):
         return await take_phases_back(target, number)
 
 
@@ -74,7 +75,7 @@ async def _data_back(target: Neo4jTarget, stand: runs.Stand, phase: int, report:
             now = await runs.read_stand(work.inside, stand.run)
             _check(now)
             if now.done > phase:
-                await restore(work.inside, now, phase, mine)
+                await restore(work.outside, work.inside, now, phase, mine)
                 await runs.step(work.inside, stand.run, "rolling back", phase)
                 if phase == 0:
                     await _finish(work.inside, mine)

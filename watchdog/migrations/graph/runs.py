@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
@@ -12,7 +12,7 @@ from neo4j import exceptions
 
 from watchdog.migrations.graph.views import run
 from watchdog.migrations.session import RefusedError
-from watchdog.ports.errors import WatchdogError
+from watchdog.ports.errors import TargetError, WatchdogError
 from watchdog.targets.neo4j import Neo4jTarget
 
 State = Literal["applying", "applied", "rolling back", "rolled back", "settled"]
@@ -26,8 +26,14 @@ _SCHEMA = (
     "CREATE CONSTRAINT watchdog_migration_run IF NOT EXISTS FOR (r:WatchdogMigrationRun) REQUIRE r.run IS UNIQUE",
     "CREATE CONSTRAINT watchdog_migration_lock IF NOT EXISTS FOR (l:WatchdogMigrationLock) REQUIRE l.name IS UNIQUE",
     "CREATE INDEX watchdog_archive_run IF NOT EXISTS FOR (a:WatchdogArchive) ON (a.run)",
+    "CREATE INDEX watchdog_batch_run IF NOT EXISTS FOR (b:WatchdogBatch) ON (b.run, b.phase)",
+    "CREATE INDEX watchdog_archive_phase IF NOT EXISTS FOR (a:WatchdogArchive) ON (a.run, a.phase)",
+    "CREATE INDEX watchdog_archive_start IF NOT EXISTS FOR (a:WatchdogArchive) ON (a.start)",
+    "CREATE INDEX watchdog_archive_end IF NOT EXISTS FOR (a:WatchdogArchive) ON (a.end)",
     "CREATE INDEX watchdog_archive_element IF NOT EXISTS FOR (a:WatchdogArchive) ON (a.element)",
 )
+_CLOSE = "MERGE (r:WatchdogRelease {release: $release}) ON CREATE SET r.closed_at = datetime()"
+_CLOSED = "MATCH (r:WatchdogRelease {release: $release}) RETURN toString(r.closed_at)"
 _READY = (
     "OPTIONAL MATCH (l:WatchdogMigrationLock {name: 'graph'}) WITH l"
     " WHERE l IS NULL MERGE (n:WatchdogMigrationLock {name: 'graph'}) SET n.watchdog_lock = true"
@@ -37,13 +43,16 @@ _NEXT = "OPTIONAL MATCH (r:WatchdogMigrationRun) RETURN coalesce(max(r.run), 0) 
 _BUSY = "MATCH (r:WatchdogMigrationRun) WHERE r.state IN ['applying', 'rolling back'] RETURN r.run, r.state"
 _BEGIN = (
     "CREATE (r:WatchdogMigrationRun {run: $run, name: $name, release: $release, state: $state, script: $script,"
-    " script_hash: $script_hash, phases: $phases, done: $done, archived: $archived, began_at: datetime()})"
+    " script_hash: $script_hash, phases: $phases, in_batches: $in_batches, done: $done, archived: $archived,"
+    " began_at: datetime()})"
 )
 _STEP = "MATCH (r:WatchdogMigrationRun {run: $run}) SET r.state = $state, r.done = $done"
 _ARCHIVED = "MATCH (r:WatchdogMigrationRun {run: $run}) SET r.archived = r.archived + $archived"
 _FOUND = "MATCH (r:WatchdogMigrationRun {run: $run}) RETURN r.state, r.phases, r.done, r.archived"
 _FORGET = "MATCH (r:WatchdogMigrationRun {run: $run}) DELETE r"
-_DROP = "MATCH (a:WatchdogArchive {run: $run}) DELETE a"
+# A large archive does not fit into one transaction.
+_DROP = "MATCH (a:WatchdogArchive {run: $run}) WITH a LIMIT 5000 DELETE a"
+_DROP_BATCHES = "MATCH (b:WatchdogBatch {run: $run}) WITH b LIMIT 500 DELETE b"
 _RUNS = (
     "MATCH (r:WatchdogMigrationRun)"
     " RETURN r.run, r.name, r.release, r.state, toString(r.began_at), r.script_hash ORDER BY r.run"
@@ -68,12 +77,19 @@ class Header:
 
     Attributes:
         phases: `data` or `schema` for each part of the script, in order.
+        in_batches: The lines of the statements that are done batch by batch.
     """
 
     name: str
     release: str
     script: str
     phases: tuple[str, ...]
+    in_batches: tuple[int, ...] = ()
+
+    @property
+    def script_hash(self) -> str:
+        """The script's SHA-256."""
+        return hashlib.sha256(self.script.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -121,9 +137,19 @@ async def settle_graph(target: Neo4jTarget, number: int) -> int:
             stand = await read_stand(work.inside, number)
             if stand.state in {"applying", "rolling back"}:
                 raise RefusedError((f"run {number} is {stand.state}; take it back first",))
-            dropped = (await run(work.inside, _DROP, run=number)).counters.nodes_deleted
             await step(work.inside, number, "settled" if stand.state == "applied" else stand.state, stand.done)
-            return dropped
+        return await drop_archive(target, number)
+
+
+async def drop_archive(target: Neo4jTarget, number: int) -> int:
+    """Drops the archive of a run that needs it no more, batch by batch; answers how many elements it had."""
+    async with target.session() as session:
+        while (await run(session, _DROP_BATCHES, run=number)).counters.nodes_deleted:
+            pass
+        total = 0
+        while dropped := (await run(session, _DROP, run=number)).counters.nodes_deleted:
+            total += dropped
+        return total
 
 
 async def prepare(target: Neo4jTarget) -> None:
@@ -155,6 +181,20 @@ async def writing(target: Neo4jTarget) -> AsyncIterator[Work]:
                 ) from None
         finally:
             await inside.close()
+
+
+@contextmanager
+def fitting(target: Neo4jTarget, way_out: str) -> Iterator[None]:
+    """Says so, with a way out, when a transaction does not fit into the server's memory."""
+    try:
+        yield
+    except exceptions.TransientError as error:
+        if "OutOfMemory" not in (error.code or ""):
+            raise
+        raise TargetError(
+            f"{target.place} has too little memory for this as one transaction, and nothing was changed; {way_out},"
+            " or raise dbms.memory.transaction.total.max."
+        ) from None
 
 
 async def retried(work: Callable[[], Awaitable[T]]) -> T:
@@ -196,8 +236,9 @@ async def begin(inside: neo4j.AsyncTransaction, number: int, header: Header, arc
         release=header.release,
         state="applied" if len(archived) == len(header.phases) else "applying",
         script=header.script,
-        script_hash=hashlib.sha256(header.script.encode()).hexdigest(),
+        script_hash=header.script_hash,
         phases=list(header.phases),
+        in_batches=list(header.in_batches),
         done=len(archived),
         archived=list(archived),
     )
@@ -216,9 +257,25 @@ async def advance(
     await step(runner, number, state, done)
 
 
+async def close(target: Neo4jTarget, release: str) -> None:
+    """From now on nothing more is applied to the graph for this release; waits for who is at it."""
+    with target.translated():
+        await prepare(target)
+        async with writing(target) as work:
+            await lock_runs(work.inside)
+            await run(work.inside, _CLOSE, release=release)
+
+
+async def refuse_closed(inside: neo4j.AsyncTransaction, release: str) -> None:
+    """With the lock held; raises RefusedError when the release is being taken back, or was."""
+    if release and (closed := await one(inside, _CLOSED, release=release)):
+        raise RefusedError(
+            (f"release {release} is taken back since {closed[0]}; apply the next try under another --release",)
+        )
+
+
 async def forget(inside: neo4j.AsyncTransaction, number: int) -> None:
-    """Drops a run that came to nothing, with its archive."""
-    await run(inside, _DROP, run=number)
+    """Drops a run that came to nothing, and whose archive is dropped."""
     await run(inside, _FORGET, run=number)
 
 

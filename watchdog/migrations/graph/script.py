@@ -10,6 +10,7 @@ import neo4j
 from neo4j import exceptions
 
 from watchdog.migrations.cypher import Statement, parse
+from watchdog.migrations.graph.batches import Batches, is_large, split
 from watchdog.migrations.graph.views import mentioned
 from watchdog.migrations.session import RefusedError
 
@@ -43,10 +44,15 @@ _WRITES = re.compile(
 
 @dataclass(frozen=True)
 class Phase:
-    """Statements that run together: data in one transaction, indexes and constraints one by one."""
+    """Statements that run together: data in one transaction, indexes and constraints one by one.
+
+    Attributes:
+        batches: Of one statement over many rows, how it is done batch by batch.
+    """
 
     schema: bool
     statements: tuple[Statement, ...]
+    batches: Batches | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,38 @@ class Script:
         return mentioned(self.text)
 
 
-async def read_script(session: neo4j.AsyncSession, text: str) -> Script:
+@dataclass(frozen=True)
+class Look:
+    """What the server says of a statement.
+
+    Attributes:
+        plan: The driver's; None when there is none.
+        writes: Whether it changes data.
+        writers: The procedures that write, which the server's counters leave out.
+        reasons: Why no rollback could take it back.
+        invalid: With its line, what the server has against it; empty when it is fine.
+    """
+
+    statement: Statement
+    plan: dict[str, Any] | None = None
+    writes: bool = False
+    writers: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    invalid: str = ""
+
+    @property
+    def wrong(self) -> Iterator[str]:
+        """Everything against it, each with its line."""
+        if self.invalid:
+            yield self.invalid
+        yield from (f"line {self.statement.line}: {reason}" for reason in self.reasons)
+
+
+async def read_script(session: neo4j.AsyncSession, text: str, in_batches: frozenset[int] | None = None) -> Script:
     """Reads a script and has the server look at each statement without running it.
+
+    Args:
+        in_batches: The lines of the statements that are done batch by batch; None for those that touch many rows.
 
     Raises:
         RefusedError: It cannot be taken back, or is no Cypher; each statement is named by its line.
@@ -81,17 +117,15 @@ async def read_script(session: neo4j.AsyncSession, text: str) -> Script:
         raise RefusedError(("line 1: the script holds no statement",))
     if reasons := tuple(f"line {each.line}: {reason}" for each in statements for reason in refusals(each)):
         raise RefusedError(reasons)
-    statements = tuple(map(as_one_transaction, statements))
-    called, wrong = set[str](), list[str]()
-    for statement in statements:
-        names, complaints = await _looked_at(session, statement)
-        called |= names
-        wrong.extend(complaints)
-    if wrong:
-        raise RefusedError(tuple(wrong))
-    grouped = itertools.groupby(statements, key=lambda each: each.schema)
-    phases = tuple(Phase(schema, tuple(each)) for schema, each in grouped)
-    return Script(text, phases, uncounted=any(_WRITES.fullmatch(name) for name in called))
+    given, statements = statements, tuple(map(as_one_transaction, statements))
+    looks = [await look_at(session, statement) for statement in statements]
+    if wrong := tuple(said for each in looks for said in each.wrong):
+        raise RefusedError(wrong)
+    plain = [each for each, look in zip(given, looks, strict=True) if not look.writers]
+    many = {each.line: form for each in plain if (form := await _in_batches(session, each, in_batches))}
+    grouped = itertools.groupby(statements, key=lambda each: (each.schema, each.line if each.line in many else 0))
+    phases = tuple(Phase(schema, tuple(each), many.get(line)) for (schema, line), each in grouped)
+    return Script(text, phases, uncounted=any(look.writers for look in looks))
 
 
 def refusals(statement: Statement) -> Iterator[str]:
@@ -107,31 +141,46 @@ def refusals(statement: Statement) -> Iterator[str]:
         yield f"{found[0]} is the watchdog's own; leave it out"
 
 
+async def _in_batches(
+    session: neo4j.AsyncSession, statement: Statement, known: frozenset[int] | None
+) -> Batches | None:
+    """How a statement is done batch by batch, if it asks for that and touches many rows."""
+    form = split(statement) if statement.batches else None
+    if form is None or known is not None:
+        return form if known and statement.line in known else None
+    return form if await is_large(session, form) else None
+
+
 def as_one_transaction(statement: Statement) -> Statement:
-    """Without IN TRANSACTIONS: an image of the whole is worth more than commits on the way."""
+    """Without IN TRANSACTIONS: for few rows an image of the whole is worth more than commits on the way."""
     text = statement.text
     for found in reversed(list(_BATCHES.finditer(statement.bare))):
         text = text[: found.start()] + re.sub(r"[^\n]", " ", found[0]) + text[found.end() :]
     return replace(statement, text=text)
 
 
-async def _looked_at(session: neo4j.AsyncSession, statement: Statement) -> tuple[set[str], list[str]]:
-    """The procedures that a statement calls, and what is wrong with it."""
+async def look_at(session: neo4j.AsyncSession, statement: Statement) -> Look:
+    """Has the server plan a statement, without running it.
+
+    Raises:
+        neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError: The server does not answer.
+    """
     try:
         summary = await (await session.run(f"EXPLAIN {statement.text}")).consume()
     except (exceptions.CypherSyntaxError, exceptions.ClientError) as error:
         if isinstance(error, exceptions.AuthError):
             raise
-        return set(), [_complaint(statement, error)]
-    names = set(_procedures(summary.plan))
-    wrong = [
-        f"line {statement.line}: CALL {name} may do what no transaction holds; write what it does as Cypher"
-        for name in sorted(names)
+        return Look(statement, invalid=_complaint(statement, error))
+    called = tuple(sorted(set(_procedures(summary.plan))))
+    reasons = tuple(
+        f"CALL {name} may do what no transaction holds; write what it does as Cypher"
+        for name in called
         if not (_READS.fullmatch(name) or _WRITES.fullmatch(name))
-    ]
-    if summary.query_type == "s" and not statement.schema and not wrong:
-        wrong = [f"line {statement.line}: it changes the schema or the server in a way that is not seen through"]
-    return names, wrong
+    )
+    if summary.query_type == "s" and not statement.schema and not reasons:
+        reasons = ("it changes the schema or the server in a way that is not seen through",)
+    writers = tuple(name for name in called if _WRITES.fullmatch(name))
+    return Look(statement, summary.plan, "w" in (summary.query_type or ""), writers, reasons)
 
 
 def _complaint(statement: Statement, error: exceptions.Neo4jError) -> str:

@@ -5,6 +5,7 @@ import json
 from base64 import b85encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Self
 
 from neo4j.spatial import Point
@@ -16,6 +17,40 @@ from watchdog.migrations.session import RefusedError
 def digest(value: Any) -> str:
     """The hash of a property's value with its type, 10 characters; raises RefusedError for one that Python lacks."""
     return b85encode(hashlib.blake2b(_text(value).encode(errors="surrogatepass"), digest_size=8).digest()).decode()
+
+
+def fingerprint(values: list[Any]) -> bytes:
+    """A short hash of labels or type, properties and ends: of equal elements, equal.
+
+    The order of labels and properties counts, so equal elements may differ; then they are looked at closely.
+    """
+    parts = (_plain(value) for value in values)
+    return hashlib.blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=12).digest()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\1".join(f"{name}\2{_text(each)}" for name, each in value.items())
+    return _text(value)
+
+
+def told_apart(values: Mapping[str, Any], zoned: Collection[str]) -> dict[str, Any]:
+    """Values with a clock at Z as such; the driver takes the time zone UTC for the same, which it is not in Cypher.
+
+    Args:
+        zoned: Properties that hold a time in the time zone UTC. In a list such a time is taken to be at Z.
+    """
+    return {name: value if name in zoned else _at_z(value) for name, value in values.items()}
+
+
+def _at_z(value: Any) -> Any:
+    match value:
+        case list():
+            return [_at_z(each) for each in value]
+        case DateTime() if value.tzinfo is not None and str(value.tzinfo) == "UTC":
+            return value.replace(tzinfo=UTC)
+        case _:
+            return value
 
 
 def _text(value: Any) -> str:
@@ -30,6 +65,8 @@ def _text(value: Any) -> str:
             return f"point {value.srid} {tuple(value)!r}"
         case Duration():
             return f"duration {value.months} {value.days} {value.seconds} {value.nanoseconds}"
+        case DateTime() if value.tzinfo is not None and value.tzinfo is not UTC and str(value.tzinfo) == "UTC":
+            return f"DateTime {value.iso_format()} [UTC]"
         case DateTime() | Time():
             return f"{type(value).__name__} {value.iso_format()} {value.tzinfo}"
         case Date():

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import neo4j
 
 from watchdog.migrations.graph.changes import Change
-from watchdog.migrations.graph.values import Element
+from watchdog.migrations.graph.values import Element, fingerprint, told_apart
 
 Runner: TypeAlias = neo4j.AsyncSession | neo4j.AsyncTransaction
 Sort: TypeAlias = Literal["node", "relationship"]
@@ -21,17 +21,32 @@ T = TypeVar("T")
 OURS = "Watchdog"
 BATCH = 1_000
 
+
+def zoned(name: str) -> str:
+    """Which properties hold a time in the time zone UTC, which the driver takes for one at Z; as Cypher."""
+    return f"[k IN keys({name}) WHERE toStringOrNull({name}[k]) ENDS WITH 'Z[UTC]' | k]"
+
+
 _NODE = "RETURN elementId(n), labels(n), properties(n)"
 _RELATIONSHIP = "RETURN elementId(r), [type(r)], properties(r), elementId(startNode(r)), elementId(endNode(r))"
+_SORTS = {
+    "node": ("(n)", "n", _NODE.removeprefix("RETURN ")),
+    "relationship": ("()-[r]->()", "r", _RELATIONSHIP.removeprefix("RETURN ")),
+}
+# Only where elements are is kept of each in the server, a few dozen bytes.
+_MOST_IN_MEMORY = 1_000_000
 # Removing what is not there takes the write lock and leaves no trace.
 _LOCK = {
     "node": "MATCH (n) WHERE elementId(n) IN $ids REMOVE n.watchdog_lock",
     "relationship": "MATCH ()-[r]->() WHERE elementId(r) IN $ids REMOVE r.watchdog_lock",
 }
 _FETCH = {
-    "node": f"MATCH (n) WHERE elementId(n) IN $ids {_NODE}",
-    "relationship": f"MATCH ()-[r]->() WHERE elementId(r) IN $ids {_RELATIONSHIP}",
+    "node": f"MATCH (n) WHERE elementId(n) IN $ids {_NODE}, {zoned('n')}",
+    "relationship": f"MATCH ()-[r]->() WHERE elementId(r) IN $ids {_RELATIONSHIP}, {zoned('r')}",
 }
+_SIZES = ("MATCH (n) RETURN count(n)", "MATCH ()-[r]->() RETURN count(r)")
+_AT_ONCE = 200_000
+_BY_THOUSANDS = f"UNWIND range(0, size(rows) - 1, {BATCH}) AS i RETURN rows[i..i + {BATCH}]"
 _NAMES = {"node": "CALL db.labels()", "relationship": "CALL db.relationshipTypes()"}
 _MENTIONED = re.compile(r"[:|&!]\s*(?:`((?:[^`]|``)+)`|(\w+))")
 
@@ -72,6 +87,24 @@ async def fetch(runner: Runner, sort: Sort, ids: Collection[str]) -> dict[str, E
     return found
 
 
+async def everything(runner: Runner, sort: Sort) -> AsyncIterator[Element]:
+    """Every node or every relationship."""
+    pattern, name, columns = _SORTS[sort]
+    sizes = [count for size in _SIZES async for (count,) in await runner.run(size)]
+    if sum(sizes) > _MOST_IN_MEMORY:
+        async for element in _elements(runner, f"MATCH {pattern} RETURN {columns}, {zoned(name)}"):
+            yield element
+        return
+    # A record costs the driver more than what is in it.
+    lists = f"[{name} IN found[i..i + {BATCH}] | [{columns}, {zoned(name)}]]"
+    query = (
+        f"MATCH {pattern} WITH collect({name}) AS found UNWIND range(0, size(found) - 1, {BATCH}) AS i RETURN {lists}"
+    )
+    async for (rows,) in await runner.run(query):
+        for row in rows:
+            yield _element(row)
+
+
 async def lock(transaction: neo4j.AsyncTransaction, sort: Sort, ids: Collection[str]) -> None:
     """Keeps others from changing or deleting elements until the transaction ends."""
     for batch in batched(ids):
@@ -90,9 +123,17 @@ async def changes(
     if known is not None and not known:
         return
     query = _scan(sort, known)
-    then = {element.id: element.hash async for element in _elements(outside, query)}
-    suspects = [one.id async for one in _elements(inside, query) if then.pop(one.id, None) != one.hash]
+    then = {one: what async for one, what in _prints(outside, query)}
+    suspects = [one async for one, what in _prints(inside, query) if then.pop(one, None) != what]
     suspects.extend(then)
+    async for batch in differences(outside, inside, sort, suspects):
+        yield batch
+
+
+async def differences(
+    outside: neo4j.AsyncSession, inside: neo4j.AsyncTransaction, sort: Sort, suspects: Iterable[str]
+) -> AsyncIterator[list[Change]]:
+    """What a transaction changed of some elements, in batches."""
     for ids in batched(suspects):
         # Others write too: once we hold the lock on what is there, a difference can only be the script's.
         await lock(inside, sort, ids)
@@ -118,7 +159,27 @@ def _scan(sort: Sort, names: frozenset[str] | None) -> str:
     return f"MATCH ()-[r:{listed}]->() {_RELATIONSHIP}"
 
 
+async def _prints(runner: Runner, query: str) -> AsyncIterator[tuple[str, bytes]]:
+    """Each element's id, and a hash of all that it is."""
+    # A record costs the driver more than what is in it: small graphs come a thousand elements at a time.
+    sizes = [count for size in _SIZES async for (count,) in await runner.run(size)]
+    if sum(sizes) > _AT_ONCE:
+        async for record in await runner.run(query):
+            one, *rest = record.values()
+            yield one, fingerprint(rest)
+        return
+    head, _, columns = query.partition(" RETURN ")
+    async for (rows,) in await runner.run(f"{head} WITH collect([{columns}]) AS rows {_BY_THOUSANDS}"):
+        for one, *rest in rows:
+            yield one, fingerprint(rest)
+
+
 async def _elements(runner: Runner, query: str, **parameters: Any) -> AsyncIterator[Element]:
     async for record in await runner.run(query, parameters):
-        one, labels, values, *ends = record.values()
-        yield Element(one, tuple(sorted(labels)), values, (ends[0], ends[1]) if ends else None)
+        yield _element(record.values())
+
+
+def _element(row: list[Any]) -> Element:
+    one, labels, values, *ends, in_zone = row
+    plain = told_apart(values, in_zone)
+    return Element(one, tuple(sorted(labels)), plain, (ends[0], ends[1]) if ends else None)

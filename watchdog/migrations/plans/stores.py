@@ -18,6 +18,7 @@ from watchdog.migrations.rollback import rollback as rollback_sql
 from watchdog.migrations.vectors import apply as vectors_apply
 from watchdog.migrations.vectors import rollback as vectors_rollback
 from watchdog.migrations.vectors import runs as vectors_runs
+from watchdog.ports.errors import WatchdogError
 from watchdog.targets.neo4j import Neo4jTarget
 
 
@@ -144,8 +145,14 @@ class VectorStore:
         return _of(release, await vectors_runs.runs(self.url))
 
     async def apply(self, entry: Entry, release: str) -> int:
-        """See `Store.apply`."""
-        return (await vectors_apply.apply(self.url, entry.text, release=release, name=entry.name)).run
+        """See `Store.apply`. What fails half way is taken away, though it could go on."""
+        try:
+            return (await vectors_apply.apply(self.url, entry.text, release=release, name=entry.name)).run
+        except WatchdogError:
+            found = [one for one in await self.runs(release) if one.name == entry.name and one.state == "applying"]
+            for one in found:
+                await self.take_back(one.run)
+            raise
 
     async def take_back(self, run: int) -> None:
         """See `Store.take_back`."""

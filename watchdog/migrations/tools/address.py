@@ -156,7 +156,8 @@ def status_words(command: Command) -> tuple[str, ...] | None:
     """The command that asks the tool for its state; None when we do not see where its verb is."""
     for position, word in enumerate(command.words):
         if position and word in command.kind.verbs:
-            return (*command.words[:position], *command.kind.status)
+            rest = command.words[position + 1 :] if command.kind.keeps else ()
+            return (*command.words[:position], *command.kind.status, *rest)
     return None
 
 

@@ -1,9 +1,9 @@
 """Lets a tool migrate a database so that it can be taken back: learnt on a copy, archived, watched while it works."""
 
 import asyncio
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import psycopg
 
@@ -15,17 +15,18 @@ from watchdog.migrations.images import archive_before, image, qualified
 from watchdog.migrations.manifest import Manifest, begin, record
 from watchdog.migrations.options import Options, OptionsError
 from watchdog.migrations.rollback import take_back
+from watchdog.migrations.runs import archives as archives_of
 from watchdog.migrations.runs import images_of, prepare, register, seal
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Shape, look
 from watchdog.migrations.toc import Entry
 from watchdog.migrations.tools import capture
 from watchdog.migrations.tools.address import Address, Command
-from watchdog.migrations.tools.begun import Begun, drop, save, sweep
+from watchdog.migrations.tools.begun import Begun, drop, load, save, sweep
 from watchdog.migrations.tools.correct import tokens
-from watchdog.migrations.tools.finish import Finished, finish
-from watchdog.migrations.tools.process import Ended
-from watchdog.migrations.tools.process import run as run_process
+from watchdog.migrations.tools.finish import Finished, finish, is_applying, nobody_works
+from watchdog.migrations.tools.process import ByCommand, Ended, Hear, Work
+from watchdog.migrations.tools.remains import drop_invalid
 from watchdog.migrations.tools.study import Study, heeds_its_address, study, tables_with_rows, what_lies_outside
 from watchdog.migrations.undo import Plan
 from watchdog.ports.errors import WatchdogError
@@ -58,7 +59,7 @@ class ToolApplied:
 class _Job:
     production: Connection
     url: str
-    command: Command
+    work: Work
     entries: tuple[Entry, ...]
     options: Options
     study: Study
@@ -70,7 +71,7 @@ def _unheard(_: str) -> None:
 
 async def apply_tool(
     url: str, command: Command, *, scratch_url: str | None = None, options: Options = _DEFAULTS,
-    hear: Callable[[str], None] = _unheard,
+    hear: Hear = _unheard,
 ) -> ToolApplied | None:  # fmt: skip
     """Runs a migration tool, with everything archived that it destroys; None when it has nothing to do.
 
@@ -85,35 +86,70 @@ async def apply_tool(
     if not options.archive or options.defer:
         raise OptionsError("--no-archive and --defer are for scripts; a tool runs its own statements: leave them out.")
     await heeds_its_address(url, command)
+    return await apply_work(url, ByCommand(command), scratch_url=scratch_url, options=options, hear=hear)
+
+
+async def apply_work(
+    url: str, work: Work, *, scratch_url: str | None = None, options: Options = _DEFAULTS, hear: Hear = _unheard
+) -> ToolApplied | None:
+    """Lets something work that commits more than once, as `apply_tool` does with a tool; raises as that does."""
     async with connected(url, options.role) as production:
         await prepare(production)
         await sweep(production)
         entries = await dump(url, options.role)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
-            found = await study(production, admin, entries, command, options.role)
+            found = await study(production, admin, entries, work, options.role)
         if found.does_nothing:
             return None
-        return await _carry_out(_Job(production, url, command, entries, options, found), hear)
+        return await _carry_out(_Job(production, url, work, entries, options, found), hear)
 
 
-async def _carry_out(job: _Job, hear: Callable[[str], None]) -> ToolApplied:
+async def _carry_out(job: _Job, hear: Hear) -> ToolApplied:
     production = job.production
     prediction = await predict(production, job.study.plan.tables)
-    if too_much := check(prediction, job.options.budget_bytes):
+    if too_much := check(prediction, job.options.budget_bytes, within=job.options.rollback_within):
         raise RefusedError((too_much,))
     run, begun = await _begin(job, prediction.rollback_seconds)
     await production.execute(f"SELECT pg_advisory_lock({_LOCK})".encode(), (run,))
     try:
         archives, notes = await _make_ready(job, run, begun)
-        ended = await _run(job, run, hear)
-        if ended.status:
-            await _failed(job, run, begun, ended)
-        done = await _settled(job, run, begun)
+        done = await _work(production, job.url, (run, begun), job.work, hear)
     finally:
         await production.execute(f"SELECT pg_advisory_unlock({_LOCK})".encode(), (run,))
     await seal(production, run)
     lowered = (*job.study.notes, *notes, *done.lowered)
     return ToolApplied(run, archives, done.made, lowered, done.reversible)
+
+
+async def go_on(url: str, run: int, work: Work, hear: Hear = _unheard) -> ToolApplied:
+    """Lets the work of a run go on whose process died; `work` knows what is left.
+
+    Raises:
+        WatchdogError: There is nothing to go on with, it is still at work, or it failed and was taken back.
+    """
+    async with connected(url) as first:
+        begun = await load(first, run)
+    if begun is None:
+        raise WatchdogError(f"Run {run} is none that stopped half way; see `watchdog migration status`.")
+    async with connected(url, begun.role) as production:
+        await nobody_works(production, run)
+        if not await is_applying(production, run):
+            raise WatchdogError(
+                f"Run {run} stopped before its first step: take it back by `watchdog migration rollback`,"
+                " and apply again."
+            )
+        done = await _work(production, url, (run, begun), work, hear)
+        await seal(production, run)
+        kept = {one.table: one.rows for one in await archives_of(production, run) if one.name.endswith("_before")}
+    return ToolApplied(run, kept, done.made, done.lowered, done.reversible)
+
+
+async def _work(production: Connection, url: str, what: tuple[int, Begun], work: Work, hear: Hear) -> Finished:
+    run, begun = what
+    ended = await _run(url, begun.role, run, work, hear)
+    if ended.status:
+        await _failed(production, url, what, f"{work.called} failed with status {ended.status}:\n{ended.said}\n")
+    return await _settled(production, url, run, begun)
 
 
 async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
@@ -129,13 +165,13 @@ async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
         kept = {table.number for table in shape.tables if table.name in job.study.archived and table.kind == "r"}
         columns = {number: await tokens(production, number) for number in kept}
         outside = await what_lies_outside(production)
-        run = await begin(production, job.command.text, job.options, rollback_seconds, state="preparing")
+        run = await begin(production, job.work.text, job.options, rollback_seconds, state="preparing")
         # A plan of nothing: until the tool has ended nobody knows what there is to take back.
         await record(production, run, Manifest(_NOTHING, lines, "", positions, positions, role=job.options.role))
         begun = Begun(
             job.entries, shape, lines, positions, columns, outside,
             job.study.plan, job.study.learnt.shape_forward.outline(), job.study.archived, job.study.made,
-            job.command.version_tables, job.options.role,
+            job.work.version_tables, job.options.role,
         )  # fmt: skip
         await save(production, run, begun)
         return run, begun
@@ -153,7 +189,7 @@ async def _make_ready(job: _Job, run: int, begun: Begun) -> tuple[dict[str, int]
     except (asyncio.CancelledError, psycopg.Error, WatchdogError) as error:
         await _forget(production, run)
         why = str(error).strip() or _STOPPED
-        raise WatchdogError(f"The tool was not started, and nothing was changed: {why}") from error
+        raise WatchdogError(f"{job.work.called} was not started, and nothing was changed: {why}") from error
     return kept, tuple(f"somebody held {qualified(name)}: a write of the tool there is not seen" for name in held)
 
 
@@ -173,10 +209,10 @@ async def _archive(production: Connection, run: int, plan: Plan) -> dict[str, in
     return kept
 
 
-async def _run(job: _Job, run: int, hear: Callable[[str], None]) -> Ended:
-    address = Address.of(job.url, run, role=job.options.role)
+async def _run(url: str, role: str, run: int, work: Work, hear: Hear) -> Ended:
+    address = Address.of(url, run, role=role)
     try:
-        return await run_process(job.command, address, job.command.words, hear)
+        return await work.run(address, run, hear)
     except (asyncio.CancelledError, WatchdogError) as error:
         # What it committed so far is taken back all the same, and then said.
         return Ended(-1, str(error) or _STOPPED)
@@ -191,9 +227,9 @@ async def _forget(production: Connection, run: int) -> None:
     await production.execute("DELETE FROM watchdog.migration_runs WHERE id = %s", (run,))
 
 
-async def _settled(job: _Job, run: int, begun: Begun) -> Finished:
+async def _settled(production: Connection, url: str, run: int, begun: Begun) -> Finished:
     try:
-        return await finish(job.production, job.url, run, begun)
+        return await finish(production, url, run, begun)
     except (psycopg.Error, WatchdogError) as error:
         raise WatchdogError(
             f"The tool is done, but run {run} could not be finished and stays `applying`, so it cannot be taken back:"
@@ -202,15 +238,16 @@ async def _settled(job: _Job, run: int, begun: Begun) -> Finished:
         ) from error
 
 
-async def _failed(job: _Job, run: int, begun: Begun, ended: Ended) -> None:
-    """Takes back what a tool committed before it failed; raises WatchdogError that says how that went."""
-    production = job.production
-    how = f"The tool failed with status {ended.status}:\n{ended.said}\n"
+async def _failed(production: Connection, url: str, what: tuple[int, Begun], how: str) -> NoReturn:
+    """Takes back what was committed before the failure; raises WatchdogError that says how that went."""
+    run, begun = what
+    with suppress(WatchdogError, psycopg.Error):
+        await drop_invalid(production, begun)
     if not await _changed(production, run, begun):
         await _forget(production, run)
         raise WatchdogError(f"{how}Nothing was changed.")
     try:
-        done = await finish(production, job.url, run, begun)
+        done = await finish(production, url, run, begun)
         if not done.reversible:
             await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
             raise RefusedError(done.lowered)

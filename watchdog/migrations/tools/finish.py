@@ -17,6 +17,7 @@ from watchdog.migrations.tools import capture
 from watchdog.migrations.tools.address import session_name
 from watchdog.migrations.tools.begun import Begun, drop, load, take_away
 from watchdog.migrations.tools.correct import correct
+from watchdog.migrations.tools.remains import drop_invalid
 from watchdog.migrations.tools.study import is_version_table, what_lies_outside
 from watchdog.migrations.undo import Learnt, Plan, plan
 from watchdog.ports.errors import WatchdogError
@@ -57,31 +58,35 @@ async def resume(url: str, run: int) -> Finished | None:
     if begun is None:
         return None
     async with connected(url, begun.role) as production:
-        row = await (
-            await production.execute(
-                "SELECT pg_try_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,)
-            )
-        ).fetchone()
-        if not (row and row[0]):
-            raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
-        busy = await (
-            await production.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
-                (session_name(run),),
-            )
-        ).fetchone()
-        if busy:
-            raise WatchdogError(
-                f"The tool of run {run} still works, in the session with pid {busy[0]}; wait for it, or stop it first."
-            )
+        await nobody_works(production, run)
         with named(f"Run {run} cannot be finished"):
-            if not await _is_applying(production, run):
+            if not await is_applying(production, run):
                 await take_away(production, run)
                 return None
+            await drop_invalid(production, begun)
             return await finish(production, url, run, begun)
 
 
-async def _is_applying(production: Connection, run: int) -> bool:
+async def nobody_works(production: Connection, run: int) -> None:
+    """Holds a run for the connection; raises WatchdogError while somebody else or its tool is at work."""
+    row = await (
+        await production.execute("SELECT pg_try_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,))
+    ).fetchone()
+    if not (row and row[0]):
+        raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
+    busy = await (
+        await production.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
+            (session_name(run),),
+        )
+    ).fetchone()
+    if busy:
+        raise WatchdogError(
+            f"The tool of run {run} still works, in the session with pid {busy[0]}; wait for it, or stop it first."
+        )
+
+
+async def is_applying(production: Connection, run: int) -> bool:
     """Whether its tool was started; before that there is nothing to finish."""
     query = "SELECT FROM watchdog.migration_runs WHERE id = %s AND state = 'applying'"
     return bool((await production.execute(query, (run,))).rowcount)

@@ -16,12 +16,16 @@ class Tool:
         verbs: The words that begin a migration in its command line.
         status: What stands in place of the verb and all that follows, to ask it for its state without a change.
         appends: Words that come after the program's name, for a tool that reads no environment.
+        keeps: Whether what follows the verb also belongs to the question for its state.
+        graph: Whether it migrates a graph.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     verbs: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     appends: tuple[str, ...] = ()
+    keeps: bool = False
+    graph: bool = False
 
 
 _JDBC_FLYWAY: Final = {"FLYWAY_URL": "{jdbc_url}", "FLYWAY_USER": "{user}", "FLYWAY_PASSWORD": "{password}"}
@@ -37,9 +41,10 @@ TOOLS: Final[Mapping[str, Tool]] = MappingProxyType({
     "flyway": Tool(_JDBC_FLYWAY, ("migrate", "repair", "baseline"), ("info",)),
     "liquibase": Tool(_JDBC_LIQUIBASE, ("update", "update-count", "update-to-tag"), ("status",)),
     "golang-migrate": Tool({}, ("up", "down", "goto"), ("version",), ("-database", "{url}")),
-    "prisma": Tool({}, ("migrate",), ("migrate", "status")),
+    "prisma": Tool({}, ("deploy",), ("status",), keeps=True),
     "dbmate": Tool({}, ("up", "migrate", "rollback", "down"), ("status",)),
     "sqitch": Tool({"SQITCH_TARGET": "{sqitch_url}"}, ("deploy", "revert"), ("status",)),
+    "neo4j-migrations": Tool({}, ("apply", "migrate"), ("validate",), graph=True),
     "other": Tool(),
 })  # fmt: skip
 

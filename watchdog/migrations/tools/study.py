@@ -19,6 +19,7 @@ from watchdog.migrations.toc import Entry, differences
 from watchdog.migrations.tools.address import Address, Command, names_its_address, status_words
 from watchdog.migrations.tools.capture import drop_log, install, uninstall, written
 from watchdog.migrations.tools.known import VERSION_SCHEMAS, VERSION_TABLES
+from watchdog.migrations.tools.process import Work
 from watchdog.migrations.tools.process import run as run_process
 from watchdog.migrations.undo import Learnt, Plan, plan
 
@@ -85,7 +86,7 @@ def _refused(reason: str) -> RefusedError:
     return RefusedError((reason,))
 
 
-async def study(production: Connection, admin: str, entries: tuple[Entry, ...], command: Command, role: str) -> Study:
+async def study(production: Connection, admin: str, entries: tuple[Entry, ...], tool: Work, role: str) -> Study:
     """Runs a tool on a copy, and proves there that what it did can be undone.
 
     Raises:
@@ -96,8 +97,8 @@ async def study(production: Connection, admin: str, entries: tuple[Entry, ...], 
     for rows in _ROWS:
         try:
             async with clone(admin, production, entries, rows=rows, role=role) as pair:
-                await _settle_in(production, pair, command)
-                return await _observed(pair, command, first)
+                await _settle_in(production, pair, tool)
+                return await _observed(pair, tool, first)
         except _ToolFailsError as error:
             first = first or error
     assert first is not None  # noqa: S101 - one of the tries ended
@@ -108,20 +109,21 @@ class _ToolFailsError(CloneError):
     pass
 
 
-async def _observed(pair: Clone, command: Command, earlier: CloneError | None) -> Study:
+async def _observed(pair: Clone, tool: Work, earlier: CloneError | None) -> Study:
     touched: set[int] = set()
     made: dict[str, tuple[str, ...]] = {}
 
     async def work(connection: Connection) -> None:
         await connection.set_autocommit(True)
         before = await look(connection)
-        touched.update(await _run_there(connection, pair, command))
+        touched.update(await _run_there(connection, pair, tool))
         made.update(await _made(connection, before))
         await connection.set_autocommit(False)
 
     learnt = await observe(pair, work)
     names = {table.number: table.name for table in learnt.shape_before.tables if table.kind == "r"}
-    archived = learnt.destroyed() | {names[number] for number in touched if number in names}
+    archived = learnt.destroyed() | tool.writes(learnt.shape_before)
+    archived |= {names[number] for number in touched if number in names}
     undo = plan(learnt, archived)
     if wrong := await prove(pair, learnt, undo):
         raise RefusedError(tuple(f"what the tool does cannot be undone: {line}" for line in wrong[:5]))
@@ -129,7 +131,7 @@ async def _observed(pair: Clone, command: Command, earlier: CloneError | None) -
     return Study(learnt, undo, frozenset(archived), made, notes)
 
 
-async def _run_there(connection: Connection, pair: Clone, command: Command) -> frozenset[int]:
+async def _run_there(connection: Connection, pair: Clone, tool: Work) -> frozenset[int]:
     """Runs the tool on the copy; answers with the tables that it wrote, by number."""
     await connection.execute("CREATE SCHEMA IF NOT EXISTS watchdog")
     await install(connection, _NO_RUN, tables_with_rows(await look(connection)), ())
@@ -137,11 +139,9 @@ async def _run_there(connection: Connection, pair: Clone, command: Command) -> f
     there = {"sslmode": "require" if connection.pgconn.ssl_in_use else "disable", **conninfo_to_dict(pair.url)}
     address = Address.of(make_conninfo("", **there), _NO_RUN, role=pair.user, search_path=pair.search_path)
     outside = await what_lies_outside(connection)
-    ended = await run_process(command, address, command.words, _not_heard)
+    ended = await tool.run(address, _NO_RUN, _not_heard)
     if ended.status:
-        raise _ToolFailsError(
-            f"{command.short} fails on a copy of the schema with status {ended.status}:\n{ended.said}"
-        )
+        raise _ToolFailsError(f"{tool.short} fails on a copy of the schema with status {ended.status}:\n{ended.said}")
     touched = await written(connection, _NO_RUN, tool=True)
     if await written(connection, _NO_RUN, tool=False):
         raise _refused(
@@ -178,13 +178,13 @@ def tables_with_rows(shape: Shape) -> tuple[Name, ...]:
     return tuple(table.name for table in shape.tables if table.kind == "r")
 
 
-async def _settle_in(production: Connection, pair: Clone, command: Command) -> None:
+async def _settle_in(production: Connection, pair: Clone, tool: Work) -> None:
     """Gives the copy production's version rows, unmasked, and its sequences."""
     async with await psycopg.AsyncConnection.connect(pair.url, autocommit=True) as fresh:
         await fresh.execute("SET session_replication_role = replica")
         async with production.transaction():
             tables = tables_with_rows(await look(production))
-        for table in (name for name in tables if is_version_table(command.version_tables, name)):
+        for table in (name for name in tables if is_version_table(tool.version_tables, name)):
             await _copy(production, fresh, table)
         for name, (value, called) in (await sequence_positions(production)).items():
             await fresh.execute("SELECT setval(%s::regclass, %s, %s)", (name, value, called))

@@ -17,6 +17,7 @@ from watchdog.model.events.guarding import (
 )
 from watchdog.model.events.incidents import (
     Acknowledged,
+    Attributed,
     HoldReleased,
     HoldSet,
     IncidentOpened,
@@ -82,6 +83,7 @@ Event: TypeAlias = (
     | RuleJoined
     | TriggerJoined
     | ProofFound
+    | Attributed
     | Acknowledged
     | HoldSet
     | HoldReleased
@@ -132,6 +134,7 @@ __all__ = [
     "Acknowledged",
     "Approved",
     "Armed",
+    "Attributed",
     "BakeEnded",
     "BaselineFrozen",
     "BaselineRefused",

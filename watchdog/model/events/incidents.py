@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from watchdog.model.attribution import Attribution
 from watchdog.model.rules import RungKind
 from watchdog.model.time import Time
 from watchdog.model.verdicts import Basis, Evidence
@@ -46,6 +47,13 @@ class ProofFound:
 
     kind: str
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """What hurts, when that is known, or is seen otherwise than before."""
+
+    attribution: Attribution
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,126 @@
+"""Attribution: what hurts, and why we think so. It decides where the climb begins, and whether data may be touched.
+
+The old version and the new one run side by side while a release rolls out, on the same schema, behind the same
+dependencies. So who fails, and with which errors, tells code, data and everything else apart.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from watchdog.engine.proportion import Bounds, wilson
+from watchdog.engine.windows import Rise, Windows, rise, select
+from watchdog.model.attribution import Attribution, Cause, Comparison
+from watchdog.model.releases import Release
+from watchdog.model.signals import Labels, Selector
+from watchdog.model.time import Time
+
+_Z = 2.326
+"""99 % one-sided, as the rules' own test."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One version, or all that are not it."""
+
+    name: str
+    bad: float
+    total: float
+    bounds: Bounds
+
+    def fails(self, above: float) -> bool:
+        """Whether it surely does."""
+        return self.bad >= 1 and self.bounds.lower > above
+
+    def is_well(self, above: float) -> bool:
+        """Whether it surely is."""
+        return self.total > 0 and self.bounds.upper < above
+
+    @property
+    def said(self) -> str:
+        """With its numbers."""
+        return f"{self.name} {self.bounds.share:.1%} of {self.total:.0f}"
+
+
+def attribute(
+    windows: Windows, comparison: Comparison, release: Release, proof: Mapping[str, str], t0: Time, now: Time
+) -> Attribution:
+    """What hurts since T-0, from the shares of bad among all of each version.
+
+    Args:
+        proof: Positive evidence that the release hurts the schema or the data, one sentence by kind.
+        t0: The start of the first change; what happened before says nothing about the release.
+    """
+    new = _side(windows, comparison, release.new_version, t0, now)
+    old = _others(windows, comparison, release.new_version, t0, now)
+    if damaged := next((said for kind, said in proof.items() if kind.startswith("integrity")), ""):
+        return Attribution(Cause.DATA, damaged)
+    schema = next(iter(proof.values()), "")
+    return _of(comparison, new, old, schema)
+
+
+def _of(comparison: Comparison, new: _Side | None, old: _Side | None, schema: str) -> Attribution:
+    above = comparison.above
+    if new and old and new.fails(above) and old.is_well(above):
+        return Attribution(Cause.CODE, f"only the new version fails: {new.said}, {old.said}")
+    if old and old.fails(above):
+        if schema:
+            return Attribution(Cause.DATA, f"the old version fails too ({old.said}), and {schema}", both=True)
+        if new is None or new.fails(above):
+            both = f"{new.said}, {old.said}" if new else old.said
+            return Attribution(
+                Cause.ELSEWHERE, f"the old version fails alike ({both}), and no error points at the schema", both=True
+            )
+        if new.is_well(above):
+            return Attribution(Cause.ELSEWHERE, f"only the old version fails: {old.said}, {new.said}")
+    if schema:
+        return Attribution(Cause.DATA, schema)
+    if new is None or not new.total:
+        return Attribution(Cause.UNKNOWN, "the new version has answered nothing yet")
+    if old is None or not old.total:
+        return Attribution(Cause.UNKNOWN, "no old version runs beside the new one, so nothing tells code from data")
+    return Attribution(Cause.UNKNOWN, f"the versions cannot be told apart yet: {new.said}, {old.said}")
+
+
+def _side(windows: Windows, comparison: Comparison, version: str, t0: Time, now: Time) -> _Side | None:
+    if not version:
+        return None
+    where = ((comparison.label, version),)
+    total = _rise(windows, comparison.total, where, t0, now)
+    if total is None:
+        return None
+    bad = _rise(windows, comparison.bad, where, t0, now)
+    return _measured(version, bad.amount if bad else 0.0, total)
+
+
+def _others(windows: Windows, comparison: Comparison, version: str, t0: Time, now: Time) -> _Side | None:
+    """Every other version together."""
+    names = {
+        value
+        for labels, _ in select(windows, comparison.total)
+        if (value := dict(labels).get(comparison.label)) and value != version
+    }
+    pairs = [((comparison.label, name),) for name in sorted(names)]
+    found = [
+        (_rise(windows, comparison.total, pair, t0, now), _rise(windows, comparison.bad, pair, t0, now))
+        for pair in pairs
+    ]
+    totals = [total for total, _ in found if total is not None]
+    if not totals:
+        return None
+    whole = Rise(
+        sum(one.amount for one in totals),
+        min(one.since for one in totals),
+        max(one.until for one in totals),
+        max(one.points for one in totals),
+    )
+    return _measured(", ".join(sorted(names)), sum(bad.amount for _, bad in found if bad is not None), whole)
+
+
+def _rise(windows: Windows, of: Selector, where: Labels, since: Time, now: Time) -> Rise | None:
+    labels = tuple(sorted({*of.where, *where}))
+    return rise(windows, Selector(of.signal, labels), since, now, strict=True)
+
+
+def _measured(name: str, bad: float, total: Rise) -> _Side:
+    bounds = wilson(bad, total.amount, z=_Z, ticks=total.points, burstiness=0.02)
+    return _Side(name, bad, total.amount, bounds)

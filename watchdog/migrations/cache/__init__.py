@@ -1,0 +1,1 @@
+"""Takes a migration of Redis keys back: prefixes moved, cleared, given an expiry."""

@@ -1,0 +1,1 @@
+"""Takes a migration of pgvector embeddings back: a new column or index beside the old, switched by recall."""

@@ -1,0 +1,43 @@
+"""What hurts: the release's code, its change of the data, or something that has nothing to do with it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from watchdog.model.signals import Selector
+
+
+class Cause(StrEnum):
+    """Where the trouble comes from, as far as the signals tell."""
+
+    CODE = "code"
+    DATA = "data"
+    ELSEWHERE = "elsewhere"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """A cause with the sentence that says why we think so.
+
+    Attributes:
+        both: Whether old and new code fail alike: then neither flag nor code can help.
+    """
+
+    cause: Cause
+    why: str
+    both: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the versions of a service are told apart and compared.
+
+    Attributes:
+        label: That holds the version of the code.
+        above: The share of bad (0 to 1) from which a version counts as failing.
+    """
+
+    bad: Selector
+    total: Selector
+    label: str = "version"
+    above: float = 0.05
