@@ -1,13 +1,22 @@
 """Who fails tells code, data and everything else apart."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.engine.climb import SETTINGS, Climb, breach, judged, waits
 from tests.engine.series import T0, at, read, signal, windows
+from watchdog.engine.assess import assess
 from watchdog.engine.attribution import attribute
 from watchdog.engine.windows import Windows
-from watchdog.model.attribution import Cause, Comparison
-from watchdog.model.releases import Release
+from watchdog.engine.wording import tell
+from watchdog.model import events as ev
+from watchdog.model.attribution import Attribution, Comparison, Origin
+from watchdog.model.guards import Guard, Incident, ReleaseRecord, RunPhase
+from watchdog.model.releases import Release, ReleaseState
+from watchdog.model.rules import RungKind
 from watchdog.model.signals import Selector
+from watchdog.model.verdicts import Recovery
 
 COMPARISON = Comparison(Selector("errors"), Selector("requests"))
 RELEASE = Release("r1", ("one",), old_version="v1", new_version="v2")
@@ -25,35 +34,35 @@ def _of(**versions: tuple[float, float]) -> Windows:
     return windows([signal("requests"), signal("errors")], *samples)
 
 
-def _cause(seen: Windows, proof: dict[str, str] | None = None) -> Cause:
-    return attribute(seen, COMPARISON, RELEASE, proof or {}, T0, at(60)).cause
+def _cause(seen: Windows, proof: dict[str, str] | None = None) -> Origin:
+    return attribute(seen, COMPARISON, RELEASE, proof or {}, T0, at(60)).origin
 
 
 def test_only_the_new_version_fails_so_it_is_its_code() -> None:
     seen = _of(v1=(100, 0), v2=(100, 40))
-    assert _cause(seen) is Cause.CODE
-    assert _cause(seen, SCHEMA) is Cause.CODE
+    assert _cause(seen) is Origin.CODE
+    assert _cause(seen, SCHEMA) is Origin.CODE
     why = attribute(seen, COMPARISON, RELEASE, {}, T0, at(60)).why
     assert why == "only the new version fails: v2 40.0% of 1200, v1 0.0% of 1200"
 
 
 def test_both_fail_with_errors_of_the_schema_so_it_is_the_data() -> None:
-    assert _cause(_of(v1=(100, 40), v2=(100, 40)), SCHEMA) is Cause.DATA
+    assert _cause(_of(v1=(100, 40), v2=(100, 40)), SCHEMA) is Origin.DATA
 
 
 def test_both_fail_with_other_errors_so_it_is_elsewhere() -> None:
-    assert _cause(_of(v1=(100, 40), v2=(100, 40))) is Cause.ELSEWHERE
-    assert _cause(_of(v1=(100, 40), v2=(100, 0))) is Cause.ELSEWHERE
-    assert _cause(_of(v1=(100, 40))) is Cause.ELSEWHERE
+    assert _cause(_of(v1=(100, 40), v2=(100, 40))) is Origin.ELSEWHERE
+    assert _cause(_of(v1=(100, 40), v2=(100, 0))) is Origin.ELSEWHERE
+    assert _cause(_of(v1=(100, 40))) is Origin.ELSEWHERE
 
 
 def test_damaged_data_is_the_data_whoever_fails() -> None:
-    assert _cause(_of(v1=(100, 0), v2=(100, 40)), DAMAGE) is Cause.DATA
+    assert _cause(_of(v1=(100, 0), v2=(100, 40)), DAMAGE) is Origin.DATA
 
 
 def test_where_only_the_new_version_runs_errors_of_the_schema_decide() -> None:
-    assert _cause(_of(v2=(100, 40)), SCHEMA) is Cause.DATA
-    assert _cause(_of(v2=(100, 40))) is Cause.UNKNOWN
+    assert _cause(_of(v2=(100, 40)), SCHEMA) is Origin.DATA
+    assert _cause(_of(v2=(100, 40))) is Origin.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -62,10 +71,71 @@ def test_where_only_the_new_version_runs_errors_of_the_schema_decide() -> None:
     ids=["nothing", "only the old one, well", "too little", "the old one idle"],
 )
 def test_what_cannot_be_told_is_not_guessed(seen: Windows) -> None:
-    assert _cause(seen) is Cause.UNKNOWN
+    assert _cause(seen) is Origin.UNKNOWN
 
 
 def test_what_happened_before_the_release_does_not_count() -> None:
     seen = _of(v1=(100, 40), v2=(100, 0))
-    assert attribute(seen, COMPARISON, RELEASE, {}, at(55), at(60)).cause is not Cause.CODE
-    assert attribute(seen, COMPARISON, RELEASE, {}, at(60), at(60)).cause is Cause.UNKNOWN
+    assert attribute(seen, COMPARISON, RELEASE, {}, at(55), at(60)).origin is not Origin.CODE
+    assert attribute(seen, COMPARISON, RELEASE, {}, at(60), at(60)).origin is Origin.UNKNOWN
+
+
+CODE = Attribution(Origin.CODE, "only the new version fails")
+DATA = Attribution(Origin.DATA, "the old version fails too", both=True)
+ELSEWHERE = Attribution(Origin.ELSEWHERE, "the old version fails alike", both=True)
+
+
+def _breached(told: Attribution | None, proof: dict[str, str] | None = None) -> Climb:
+    climb = Climb()
+    climb.start()
+    climb.say(replace(judged(errors=breach(), proof=proof or {}), attribution=told))
+    return climb
+
+
+def _incident(climb: Climb) -> Incident:
+    assert climb.guard.incident is not None
+    return climb.guard.incident
+
+
+def test_it_is_told_once_and_again_when_it_is_seen_otherwise() -> None:
+    climb = _breached(CODE)
+    assert _incident(climb).attribution == CODE
+    again = climb.say(replace(judged(errors=breach()), attribution=replace(CODE, why="with other numbers")))
+    assert not [one for one in again if isinstance(one, ev.Attributed)]
+    climb.say(replace(judged(errors=breach()), attribution=Attribution(Origin.UNKNOWN, "no requests any more")))
+    assert _incident(climb).attribution == CODE
+    climb.say(replace(judged(errors=breach()), attribution=ELSEWHERE))
+    assert _incident(climb).attribution == ELSEWHERE
+
+
+def test_where_old_code_fails_too_the_climb_begins_at_the_data() -> None:
+    assert _incident(_breached(DATA, SCHEMA)).enters is RungKind.DATA
+    assert _incident(_breached(replace(DATA, both=False), SCHEMA)).enters is not RungKind.DATA
+    assert _incident(_breached(CODE, SCHEMA)).enters is not RungKind.DATA
+
+
+@pytest.mark.parametrize("told", [CODE, ELSEWHERE])
+def test_data_waits_for_a_person_where_it_does_not_look_like_the_data(told: Attribution) -> None:
+    climb = _breached(told, SCHEMA)
+    while climb.phase() is RunPhase.ACTING:
+        climb.after(Recovery.STILL_BROKEN)
+    assert waits(climb) == f"it does not look like the data ({told.origin}): {told.why}"
+
+
+def test_people_are_told_what_it_looks_like() -> None:
+    guard = _breached(None).guard
+    assert tell(guard, ev.Attributed(CODE)) == "It looks like *code*: only the new version fails"
+    assert tell(guard, ev.Attributed(Attribution(Origin.UNKNOWN, "too few requests"))) == ""
+
+
+def test_versions_are_compared_while_a_release_is_watched() -> None:
+    seen = _of(v1=(100, 0), v2=(100, 40))
+    settings = replace(SETTINGS, versions=(Comparison(Selector("nobody"), Selector("nothing")), COMPARISON))
+    guard = Guard(settings, release=ReleaseRecord(RELEASE, ReleaseState.BAKING, T0))
+    told = assess(guard, seen, at(60)).attribution
+    assert told is not None
+    assert told.origin is Origin.CODE
+    assert assess(replace(guard, release=None), seen, at(60)).attribution is None
+    assert assess(replace(guard, settings=SETTINGS), seen, at(60)).attribution is None
+    settled = replace(guard, release=ReleaseRecord(RELEASE, ReleaseState.SETTLED, T0))
+    assert assess(settled, seen, at(60)).attribution is None

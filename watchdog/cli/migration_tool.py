@@ -19,6 +19,7 @@ from watchdog.migrations.tools.finish import resume
 from watchdog.migrations.tools.graph import Login, apply_to_chain
 from watchdog.migrations.tools.known import TOOLS
 from watchdog.migrations.tools.process import Hear
+from watchdog.ports.errors import WatchdogError
 
 T = TypeVar("T")
 
@@ -134,4 +135,9 @@ async def _until_told(work: Coroutine[object, object, T]) -> T:
     """Ends in order when a Job or a pipeline is told to stop: what the tool had committed is taken back."""
     task = asyncio.ensure_future(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise WatchdogError(
+            "It was told to stop. What is not said above was not begun; `watchdog migration status` shows what is left."
+        ) from None

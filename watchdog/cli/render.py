@@ -99,7 +99,7 @@ def incident_lines(incident: Json) -> None:
     for sentence in incident["proof"].values():
         say(f"    evidence that the release did it: {sentence}")
     if incident["attribution"]:
-        say(f"    looks like {incident['attribution']['cause']}: {incident['attribution']['why']}")
+        say(f"    looks like {incident['attribution']['origin']}: {incident['attribution']['why']}")
     if incident["acknowledged"]:
         say(f"    acknowledged by {incident['acknowledged']['who']}")
     if incident["hold"]:

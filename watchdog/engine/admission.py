@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchdog.model.attribution import Cause
+from watchdog.model.attribution import Origin
 from watchdog.model.guards import Guard, Incident, ReleaseRecord, Run
 from watchdog.model.playbooks import Autonomy, Overrun, Rung
 from watchdog.model.releases import Compatibility, Protection, Release, ReleaseState
@@ -116,8 +116,8 @@ def _doubt_about_data(guard: Guard, record: ReleaseRecord, incident: Incident, *
     if record.data_rollbacks >= guard.settings.data_rollbacks:
         return f"the breaker is open: this release has had {record.data_rollbacks} data rollback already"
     told = incident.attribution
-    if told is not None and told.cause in {Cause.CODE, Cause.ELSEWHERE}:
-        return f"it does not look like the data ({told.cause}): {told.why}"
+    if told is not None and told.origin in {Origin.CODE, Origin.ELSEWHERE}:
+        return f"it does not look like the data ({told.origin}): {told.why}"
     if not incident.proof:
         return "there is no positive evidence that the release did it"
     proven = any(kind.startswith("integrity") for kind in incident.proof)

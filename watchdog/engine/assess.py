@@ -8,7 +8,7 @@ from watchdog.engine.judge import judge
 from watchdog.engine.proof import proof
 from watchdog.engine.recheck import recheck
 from watchdog.engine.windows import Windows
-from watchdog.model.attribution import Attribution, Cause
+from watchdog.model.attribution import Attribution, Origin
 from watchdog.model.guards import Guard, RunPhase
 from watchdog.model.inputs import Judged
 from watchdog.model.time import Time
@@ -41,7 +41,7 @@ def _attribution(guard: Guard, windows: Windows, found: Mapping[str, str], now: 
         return None
     since = max(release.t0, guard.well_since)
     told = [attribute(windows, one, release.release, found, since, now) for one in guard.settings.versions]
-    return next((one for one in told if one.cause is not Cause.UNKNOWN), next(iter(told), None))
+    return next((one for one in told if one.origin is not Origin.UNKNOWN), next(iter(told), None))
 
 
 def _rechecks(guard: Guard, windows: Windows, now: Time) -> tuple[Recheck, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from watchdog.engine.proportion import Bounds, wilson
 from watchdog.engine.windows import Rise, Windows, rise, select
-from watchdog.model.attribution import Attribution, Cause, Comparison
+from watchdog.model.attribution import Attribution, Comparison, Origin
 from watchdog.model.releases import Release
 from watchdog.model.signals import Labels, Selector
 from watchdog.model.time import Time
@@ -53,7 +53,7 @@ def attribute(
     new = _side(windows, comparison, release.new_version, t0, now)
     old = _others(windows, comparison, release.new_version, t0, now)
     if damaged := next((said for kind, said in proof.items() if kind.startswith("integrity")), ""):
-        return Attribution(Cause.DATA, damaged)
+        return Attribution(Origin.DATA, damaged)
     schema = next(iter(proof.values()), "")
     return _of(comparison, new, old, schema)
 
@@ -61,24 +61,24 @@ def attribute(
 def _of(comparison: Comparison, new: _Side | None, old: _Side | None, schema: str) -> Attribution:
     above = comparison.above
     if new and old and new.fails(above) and old.is_well(above):
-        return Attribution(Cause.CODE, f"only the new version fails: {new.said}, {old.said}")
+        return Attribution(Origin.CODE, f"only the new version fails: {new.said}, {old.said}")
     if old and old.fails(above):
         if schema:
-            return Attribution(Cause.DATA, f"the old version fails too ({old.said}), and {schema}", both=True)
+            return Attribution(Origin.DATA, f"the old version fails too ({old.said}), and {schema}", both=True)
         if new is None or new.fails(above):
             both = f"{new.said}, {old.said}" if new else old.said
             return Attribution(
-                Cause.ELSEWHERE, f"the old version fails alike ({both}), and no error points at the schema", both=True
+                Origin.ELSEWHERE, f"the old version fails alike ({both}), and no error points at the schema", both=True
             )
         if new.is_well(above):
-            return Attribution(Cause.ELSEWHERE, f"only the old version fails: {old.said}, {new.said}")
+            return Attribution(Origin.ELSEWHERE, f"only the old version fails: {old.said}, {new.said}")
     if schema:
-        return Attribution(Cause.DATA, schema)
+        return Attribution(Origin.DATA, schema)
     if new is None or not new.total:
-        return Attribution(Cause.UNKNOWN, "the new version has answered nothing yet")
+        return Attribution(Origin.UNKNOWN, "the new version has answered nothing yet")
     if old is None or not old.total:
-        return Attribution(Cause.UNKNOWN, "no old version runs beside the new one, so nothing tells code from data")
-    return Attribution(Cause.UNKNOWN, f"the versions cannot be told apart yet: {new.said}, {old.said}")
+        return Attribution(Origin.UNKNOWN, "no old version runs beside the new one, so nothing tells code from data")
+    return Attribution(Origin.UNKNOWN, f"the versions cannot be told apart yet: {new.said}, {old.said}")
 
 
 def _side(windows: Windows, comparison: Comparison, version: str, t0: Time, now: Time) -> _Side | None:

@@ -10,7 +10,7 @@ from watchdog.engine.notices import owe
 from watchdog.engine.progress import progress
 from watchdog.model import events as ev
 from watchdog.model import inputs
-from watchdog.model.attribution import Attribution, Cause
+from watchdog.model.attribution import Attribution, Origin
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import Blind, Guard, Incident, Pending, Run, RunPhase, StepState
 from watchdog.model.rules import Rule, RungKind
@@ -114,7 +114,7 @@ def _new_proof(known: Mapping[str, str], judged: inputs.Judged) -> Iterator[ev.E
 def _attributed(known: Attribution | None, judged: inputs.Judged) -> Iterator[ev.Event]:
     """Said once for each cause; what is known is not unlearnt because fewer requests come."""
     found = judged.attribution
-    if found is None or (known is not None and found.cause in {known.cause, Cause.UNKNOWN}):
+    if found is None or (known is not None and found.origin in {known.origin, Origin.UNKNOWN}):
         return
     yield ev.Attributed(found)
 

@@ -6,7 +6,7 @@ from typing import TypeAlias, TypeVar, assert_never
 
 from watchdog.engine.evolve_run import evolve_run
 from watchdog.model import events as ev
-from watchdog.model.attribution import Cause
+from watchdog.model.attribution import Origin
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import (
     Blind,
@@ -218,7 +218,7 @@ def _within_incident(
         case ev.ProofFound(kind, sentence):
             incident = replace(incident, proof={**incident.proof, kind: sentence})
         case ev.Attributed(found):
-            data = found.cause is Cause.DATA and found.both
+            data = found.origin is Origin.DATA and found.both
             enters = stronger(incident.enters, RungKind.DATA) if data else incident.enters
             incident = replace(incident, attribution=found, enters=enters)
         case ev.Acknowledged(who):

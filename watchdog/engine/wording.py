@@ -2,7 +2,7 @@
 
 from watchdog.engine.evolve import incident_of
 from watchdog.model import events as ev
-from watchdog.model.attribution import Cause
+from watchdog.model.attribution import Origin
 from watchdog.model.communication import Audience, Notice
 from watchdog.model.guards import ClosedIncident, Guard, Incident, NoticeRecord, Run, RunOutcome, RunPhase, StepState
 from watchdog.model.playbooks import Autonomy
@@ -49,7 +49,7 @@ def _tell_climb(event: ev.Event) -> str:
         case ev.ProofFound(_, sentence):
             return f"Evidence that the release did it: {sentence}"
         case ev.Attributed(found):
-            return f"It looks like *{found.cause}*: {found.why}" if found.cause is not Cause.UNKNOWN else ""
+            return f"It looks like *{found.origin}*: {found.why}" if found.origin is not Origin.UNKNOWN else ""
         case ev.RungEntered(rung, _, expected, reason):
             because = f" ({reason})" if reason else ""
             return f"Rung *{rung}* begins{because}, about {say_span(expected)} expected"

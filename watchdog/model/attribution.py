@@ -6,7 +6,7 @@ from enum import StrEnum
 from watchdog.model.signals import Selector
 
 
-class Cause(StrEnum):
+class Origin(StrEnum):
     """Where the trouble comes from, as far as the signals tell."""
 
     CODE = "code"
@@ -17,13 +17,13 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """A cause with the sentence that says why we think so.
+    """An origin with the sentence that says why we think so.
 
     Attributes:
         both: Whether old and new code fail alike: then neither flag nor code can help.
     """
 
-    cause: Cause
+    origin: Origin
     why: str
     both: bool = False
 

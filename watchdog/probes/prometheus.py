@@ -31,6 +31,9 @@ POINTS: Final = 1_000
 MAX_POINTS: Final = 200_000
 """A longer history is refused: it is held in memory."""
 
+MAX_QUERY: Final = 4_000
+"""Characters; it travels in the address, and servers in between cut at 8,000 bytes."""
+
 _ACCEPT = {"Accept": "application/json"}
 _JSON = "application/json"
 _REFUSALS = frozenset({400, 422, 503})
@@ -87,8 +90,8 @@ class PromQuery:
     absent: Literal["broken", "zero", "no_traffic"] = "broken"
 
     def __post_init__(self) -> None:
-        if not self.query.strip():
-            raise ValueError("query is empty; write one PromQL expression")
+        if not 1 <= len(self.query.strip()) <= MAX_QUERY:
+            raise ValueError(f"query must be one PromQL expression of at most {MAX_QUERY} characters")
         if self.kind == "distribution" and self.absent == "zero":
             raise ValueError("absent: zero has no meaning for a distribution, whose buckets are not known")
 
@@ -121,7 +124,7 @@ class PrometheusProbe:
         return {name: self._readings(name, read, found[read.query]) for name, read in self._reads.items()}
 
     async def history(self, signal: str, start: Time, end: Time, step: Span) -> tuple[Sample, ...]:
-        """A signal's samples from `start` to `end`, one every `step`, in the order of time, as `observe_all` takes them.
+        """A signal's samples from `start` to `end`, one every `step`, in the order of time: what `observe_all` takes.
 
         An instant at which the server knows nothing has no sample; one whose values make no sense has a `Missing`.
 
@@ -158,7 +161,7 @@ class PrometheusProbe:
 
     async def _ask(self, what: str, query: str, more: Mapping[str, str]) -> list[Series]:
         seconds = in_seconds(self._options.query_timeout)
-        wanted = urlencode({"query": query, "timeout": f"{seconds:.3f}s", **more})
+        wanted = urlencode({"query": query, "timeout": f"{seconds:.3f}", **more})
         try:
             async with get(self._target, f"{self._options.path}/{what}?{wanted}", _ACCEPT) as response:
                 self._check_head(response)

@@ -200,7 +200,7 @@ def incident_view(incident: Incident, release: ReleaseRecord | None, now: Time) 
         "enters": incident.enters,
         "evidence": [evidence_view(one) for one in incident.evidence],
         "proof": dict(incident.proof),
-        "attribution": {"cause": incident.attribution.cause, "why": incident.attribution.why}
+        "attribution": {"origin": incident.attribution.origin, "why": incident.attribution.why}
         if incident.attribution
         else None,
         "run": run_view(run, now) if run else None,

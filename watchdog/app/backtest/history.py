@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median_low
 from typing import Protocol, Self
 
@@ -71,7 +72,7 @@ def interval(history: History) -> Span:
     times = history.times
     if len(times) < 2:
         return UNKNOWN_INTERVAL
-    return median_low([after - before for before, after in zip(times, times[1:], strict=False)])
+    return median_low([after - before for before, after in pairwise(times)])
 
 
 def index_at(times: Sequence[Time], at: Time) -> int:
