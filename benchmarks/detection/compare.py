@@ -26,7 +26,9 @@ def minutes(bad: Floats, total: Floats) -> Floats:
     whole = bad.shape[1] // MINUTE * MINUTE
     bad_sum = bad[:, :whole].reshape(len(bad), -1, MINUTE).sum(axis=2)
     total_sum = total[:, :whole].reshape(len(bad), -1, MINUTE).sum(axis=2)
-    return np.divide(bad_sum, total_sum, out=np.zeros_like(bad_sum), where=total_sum > 0)
+    shares: Floats = np.zeros_like(bad_sum)
+    np.divide(bad_sum, total_sum, out=shares, where=total_sum > 0)
+    return shares
 
 
 def three_of_five(shares: Floats, above: float) -> Bools:

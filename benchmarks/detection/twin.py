@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from watchdog.model.rules import Confidence, LatencyRule, Mode, RatioRule
+from watchdog.model.rules import LatencyRule, Mode, RatioRule
 from watchdog.model.time import Span
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -48,6 +48,19 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a series is compared with, one number a series.
+
+    Attributes:
+        above: The threshold of the share (0 to 1).
+        burstiness: By which the sample size is deflated.
+    """
+
+    above: Floats
+    burstiness: Floats
+
+
+@dataclass(frozen=True)
 class Bucket:
     """Counters of the bucket that the limit of each series lies in.
 
@@ -62,13 +75,19 @@ class Bucket:
     inside: Floats
 
 
+def limits(rule: RatioRule | LatencyRule, count: int) -> Limits:
+    """The rule's own, for so many series."""
+    above = rule.above if isinstance(rule, RatioRule) else 1.0 - rule.quantile
+    return Limits(np.full(count, above), np.full(count, rule.confidence.burstiness))
+
+
 def read_ratio(bad: Floats, total: Floats, rule: RatioRule, every: Span) -> Read:
     """The share of bad among all; both arrays are counters as read, `every` apart."""
 
     def counted(ticks: int) -> tuple[Floats, Floats]:
         return _risen(bad, ticks), _risen(total, ticks)
 
-    return _read(counted, rule, rule.above, every)
+    return _read(counted, rule, limits(rule, len(total)), every)
 
 
 def read_latency(bucket: Bucket, total: Floats, rule: LatencyRule, every: Span) -> Read:
@@ -79,7 +98,7 @@ def read_latency(bucket: Bucket, total: Floats, rule: LatencyRule, every: Span) 
         lower, upper, count = _risen(bucket.below, ticks), _risen(bucket.upto, ticks), _risen(total, ticks)
         return np.maximum(0.0, count - (lower + (upper - lower) * inside)), count
 
-    return _read(counted, rule, 1.0 - rule.quantile, every)
+    return _read(counted, rule, limits(rule, len(total)), every)
 
 
 def _risen(counter: Floats, ticks: int) -> Floats:
@@ -93,20 +112,26 @@ def _risen(counter: Floats, ticks: int) -> Floats:
 
 
 def _read(
-    counted: Callable[[int], tuple[Floats, Floats]], rule: RatioRule | LatencyRule, above: float, every: Span
+    counted: Callable[[int], tuple[Floats, Floats]], rule: RatioRule | LatencyRule, limits: Limits, every: Span
 ) -> Read:
     confidence = rule.confidence
     windows = [length // every for length in (confidence.window, confidence.recent)]
     (bad, total), (recent_bad, recent_total) = (counted(ticks) for ticks in windows)
-    share, recent = _share(bad, total), _share(recent_bad, recent_total)
+    share, recent, above = _share(bad, total), _share(recent_bad, recent_total), limits.above[:, None]
     # A lower bound is below its share, so only these can pass: a few ticks among millions.
     rows, columns = np.nonzero((share > above) & (recent > above) & (bad >= confidence.min_bad))
     sure = np.zeros(bad.shape, dtype=np.bool_)
     lowers = [
-        _lower(bads[rows, columns], totals[rows, columns], np.minimum(columns + 1, ticks), confidence)
+        _lower(
+            bads[rows, columns],
+            totals[rows, columns],
+            np.minimum(columns + 1, ticks),
+            z=confidence.z,
+            burstiness=limits.burstiness[rows],
+        )
         for bads, totals, ticks in zip((bad, recent_bad), (total, recent_total), windows, strict=True)
     ]
-    sure[rows, columns] = (lowers[0] > above) & (lowers[1] > above)
+    sure[rows, columns] = (lowers[0] > limits.above[rows]) & (lowers[1] > limits.above[rows])
     return Read(sure, recent > above, recent_total >= rule.min_samples, total > 0)
 
 
@@ -116,17 +141,16 @@ def _share(bad: Floats, total: Floats) -> Floats:
     return np.clip(shares, 0.0, 1.0)
 
 
-def _lower(bad: Floats, total: Floats, ticks: Whole, confidence: Confidence) -> Floats:
+def _lower(bad: Floats, total: Floats, ticks: Whole, *, z: float, burstiness: Floats) -> Floats:
     """Wilson's lower bound in the order of operations of `engine.proportion`, so that it is equal to the last bit."""
-    z = confidence.z
-    counted = np.maximum(total, 1.0)  # where there is nothing, no share is above the threshold either
-    a_tick = np.maximum(1.0, counted / np.maximum(1, ticks))
-    effective = counted / (1.0 + (a_tick - 1.0) * confidence.burstiness)
-    share = np.minimum(1.0, np.maximum(0.0, bad / counted))
+    a_tick = np.maximum(1.0, total / np.maximum(1, ticks))
+    effective = total / (1.0 + (a_tick - 1.0) * burstiness)
+    share = np.minimum(1.0, np.maximum(0.0, bad / total))
     scale = 1.0 + z * z / effective
     centre = (share + z * z / (2.0 * effective)) / scale
     half = z / scale * np.sqrt(share * (1.0 - share) / effective + z * z / (4.0 * effective * effective))
-    return np.maximum(0.0, centre - half)
+    result: Floats = np.maximum(0.0, centre - half)
+    return result
 
 
 def verdicts(read: Read, mode: Mode) -> Codes:
@@ -147,13 +171,13 @@ def firing(said: Codes, hold: Span, every: Span) -> Bools:
 
     A breach is pending from its first tick to the next Ok; no data neither begins nor ends it.
     """
-    breach = (said == Said.LITERAL) | (said == Said.CONFIDENT)
+    breach: Bools = (said == Said.LITERAL) | (said == Said.CONFIDENT)
     if not hold:
         return breach
     at = np.arange(said.shape[1])
     began = _first_after(breach, _last(said == Said.OK, at))
-    held = breach & ((at - began) * every >= hold)
-    return held | (said == Said.CONFIDENT)
+    held: Bools = (breach & ((at - began) * every >= hold)) | (said == Said.CONFIDENT)
+    return held
 
 
 def _last(where: Bools, at: Whole) -> Whole:

@@ -1,12 +1,15 @@
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.actions.conftest import Contexts, Guarded, Roles
+from tests.migrations.tools.plain import plain
 from watchdog.actions.migrations import KIND, MigrationsOptions
 from watchdog.migrations.apply import apply
 from watchdog.migrations.options import Options
 from watchdog.migrations.runs import runs
+from watchdog.migrations.tools.apply import apply_tool
 from watchdog.ports.actions import Action, Applied
 from watchdog.ports.errors import FencedError, StepError
 from watchdog.servers.postgres import PostgresServer
@@ -105,3 +108,24 @@ async def test_a_stale_leader_takes_nothing_back(
 def test_words_that_no_run_will_know_are_complained_of() -> None:
     assert list(KIND.complaints(MigrationsOptions(release="{realease}"))) != []
     assert list(KIND.complaints(MigrationsOptions(release=""))) != []
+
+
+async def test_a_tool_whose_process_died_is_finished_first(
+    guarded: Guarded, postgres_server: PostgresServer, resources: Roles, context: Contexts, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    async def dies(*_: object) -> None:
+        raise LookupError
+
+    await guarded.fetch("CREATE SCHEMA watchdog AUTHORIZATION step_owner")
+    command = plain(tmp_path, ("ALTER TABLE users DROP score", "UPDATE users SET name = 'x'"))
+    options = Options(release="r1", role="step_owner")
+    monkeypatch.setattr("watchdog.migrations.tools.apply.finish", dies)
+    with pytest.raises(LookupError):
+        await apply_tool(guarded.admin_url, command, scratch_url=postgres_server.url("postgres"), options=options)
+    assert [run.state for run in await runs(guarded.admin_url)] == ["applying"]
+    said = await step(resources).execute(context(facts={"release": "r1"}))
+    assert said.startswith("took back run 1;")
+    assert await guarded.fetch("SELECT count(*), sum(score), count(DISTINCT name) > 1 FROM users") == [
+        (100, 5050, True)
+    ]

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from grafana.dashboard import FILE, WIDTH, dashboard
 from tests.web.conftest import Site, watching
 from tests.web.test_metrics import break_release
+from watchdog.model.time import HOUR, MINUTE, SECOND
 from watchdog.web.metrics import registry
 from watchdog.web.reversibility import Kept
 
@@ -19,15 +20,15 @@ PANELS: list[dict[str, Any]] = [panel for panel in MADE["panels"] if panel["type
 QUERIES: list[str] = [target["expr"] for panel in PANELS for target in panel["targets"]]
 ADDED_BY_PROMETHEUS = {"job", "instance"}
 
+KEPT = Kept(1, "", predicted=SECOND, until=HOUR, backup_age=MINUTE)
+
 Known = dict[str, set[str]]
 """The labels of each metric."""
 
 
 def look(known: Known, site: Site) -> None:
     """Adds what the daemon exposes now; a family that has no sample now is known without labels."""
-    for family in text_string_to_metric_families(
-        generate_latest(registry(site.daemon, lambda _guard: Kept(1, ""))).decode()
-    ):
+    for family in text_string_to_metric_families(generate_latest(registry(site.daemon, lambda _guard: KEPT)).decode()):
         suffix = {"counter": "_total"}.get(family.type, "")
         known.setdefault(f"{family.name}{suffix}", set())
         for sample in family.samples:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -131,7 +130,6 @@ async def test_what_the_server_refuses_names_the_query_and_its_own_words(target:
 
 
 async def test_a_label_that_metrics_disagree_on_does_not_reach_the_error(target: HttpTarget, build: Build) -> None:
-    query: Any = PromQuery(query="busy * on(endpoint) busy")
     with pytest.raises(ProbeError, match=r"could not answer \(execution\)") as caught:
-        await build(KIND, target, {"a": query}).read()
-    assert "/a" not in str(caught.value).replace("`", "").split("query", 1)[1].replace("busy * on(endpoint) busy", "")
+        await build(KIND, target, {"a": PromQuery(query="busy * on(endpoint) busy")}).read()
+    assert '"/a"' not in str(caught.value)

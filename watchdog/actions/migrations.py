@@ -9,6 +9,7 @@ import psycopg
 from watchdog.actions.facts import complaints, fill
 from watchdog.migrations.releases import close
 from watchdog.migrations.rollback import Report, make_ready, take_back
+from watchdog.migrations.tools.finish import resume_beside
 from watchdog.model.time import SECOND
 from watchdog.ports.actions import StepContext, Verification
 from watchdog.ports.errors import StepError, WatchdogError
@@ -64,6 +65,7 @@ class MigrationsAction:
         async def first(connection: Connection) -> None:
             await close(connection, fill(self._options.release, context))
             for run in await self._applied(connection, context):
+                await _finish(connection, run.number)
                 await make_ready(connection, run.number)
 
         async def transact(connection: Connection) -> str:
@@ -118,6 +120,14 @@ class MigrationsAction:
                 " what was applied, or take it back by `watchdog migration rollback`."
             )
         return left
+
+
+async def _finish(connection: Connection, run: int) -> None:
+    """Finishes a run whose process died while its tool worked, as only then it is known what it did."""
+    try:
+        await resume_beside(connection, run)
+    except WatchdogError as error:
+        raise StepError(str(error)) from None
 
 
 def _names(runs: Sequence[_Run]) -> str:

@@ -20,6 +20,7 @@ TARGETS = {
 PROBES = {
     "cross_check": "watchdog.probes.cross_check",
     "cypher_check": "watchdog.probes.cypher_check",
+    "graph_shape": "watchdog.probes.graph_shape",
     "http": "watchdog.probes.http",
     "metrics": "watchdog.probes.metrics",
     "neo4j": "watchdog.probes.neo4j",
@@ -29,6 +30,7 @@ PROBES = {
     "redis": "watchdog.probes.redis",
     "schema_check": "watchdog.probes.schema_check",
     "sql_check": "watchdog.probes.sql_check",
+    "vector_recall": "watchdog.probes.vector_recall",
 }
 
 ACTIONS = {

@@ -51,12 +51,9 @@ def split(words: Sequence[str] | None, tool: str | None) -> tuple[str | None, tu
 
 
 def apply_by_tool(database: str, command: Command, scratch: str | None, options: Options, *, as_json: bool) -> None:
-    """Applies, and prints what was done; raises ToolError where the tool is not for this kind of database."""
-    if command.kind.graph != is_graph(database):
-        fits = " or ".join(name for name, kind in TOOLS.items() if kind.graph) if is_graph(database) else "PostgreSQL's"
-        raise ToolError(f"--tool {command.tool}: not for this --database; for it there is {fits}.")
+    """Applies, and prints what was done."""
     hear = complain_line if as_json else say
-    if command.kind.graph:
+    if is_graph(database):
         _apply_to_graph(database, command, scratch, options, hear, as_json=as_json)
         return
     done = asyncio.run(_until_told(apply_tool(database, command, scratch_url=scratch, options=options, hear=hear)))

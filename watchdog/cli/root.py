@@ -32,6 +32,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
         "watchdog.cli.migration:app", "Assess a migration, apply it so that it can be taken back, and take it back."
     ),
     "playbook": Entry("watchdog.cli.playbook:app", "See, try and rehearse what would be done."),
+    "rules": Entry(
+        "watchdog.cli.rules:app", "Try rules before they are trusted: on made-up series, and on what has happened."
+    ),
     "schema": Entry("watchdog.cli.schema:schema", "Print a JSON Schema, for editors."),
     "slack": Entry("watchdog.cli.slack:app", "Try out what is said in Slack."),
     "version": Entry("watchdog.cli.version:version", "Print the version."),

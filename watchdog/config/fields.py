@@ -18,6 +18,7 @@ from watchdog.config.scalars import (
     Ratio,
     Whole,
 )
+from watchdog.model.attribution import Comparison
 from watchdog.model.communication import Beat, Plan
 from watchdog.model.guards import GuardSettings, SchemaErrors
 from watchdog.model.playbooks import Playbook, Rung, Step
@@ -38,6 +39,7 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
     CheckRule: {"confirm": AtLeastOne},
     StallRule: {"after": PositiveLength},
     SchemaErrors: {"signal": Name, "min_count": Positive},
+    Comparison: {"label": Name, "above": Ratio},
     Step: {"name": Line, "target": Name, "timeout": PositiveLength},
     Rung: {
         "predicted": Length,

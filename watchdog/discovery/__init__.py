@@ -1,1 +1,1 @@
-"""One file a migration tool: finds releases that nobody announced."""
+"""Finds releases that nobody announced: what a target shows, what has changed since, and what becomes of it."""

@@ -42,6 +42,8 @@ from watchdog.migrations.session import RefusedError, connected, plain_text, seq
 from watchdog.migrations.shadow import build, built, clear, drop, swaps
 from watchdog.migrations.shape import Connection, Name
 from watchdog.migrations.table_plans import TablePlan
+from watchdog.migrations.tools.begun import refuse_unfinished
+from watchdog.migrations.tools.finish import resume
 from watchdog.migrations.undo import Plan
 from watchdog.ports.errors import WatchdogError
 
@@ -84,6 +86,7 @@ async def rollback(url: str, run: int, policies: Policies | None = None) -> Repo
         RefusedError: It would not restore schema and rows; nothing was changed.
         WatchdogError: There is no such run, or it failed; nothing was changed.
     """
+    await resume(url, run)
     plan: Plan | None = None
     async with connected(url) as production:
         try:
@@ -153,6 +156,7 @@ async def take_back(production: Connection, run: int, policies: Policies | None 
         raise WatchdogError(f"Run {run} was never applied; `watchdog migration rollback` takes its archives away.")
     if state == "applying":
         await _nobody_builds(production, run)
+        await refuse_unfinished(production, run)
         await take_indexes_back(production, manifest)
     elif wrong := await damaged(production, run):
         raise RefusedError(wrong)

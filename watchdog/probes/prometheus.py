@@ -250,10 +250,11 @@ def _text(value: str) -> str:
 
 
 def _value(name: str, read: PromQuery, found: Sequence[Exposed]) -> Reading:
-    if read.kind == "counter":
-        return total(name, found)
-    if read.kind == "distribution":
-        return distribution(name, found, ())
+    if read.kind in _COUNTED:
+        try:
+            return total(name, found) if read.kind == "counter" else distribution(name, found, ())
+        except OverflowError as error:
+            raise AnswerError("its sum is larger than a number can be") from error
     if len(found) > 1:
         raise AnswerError(
             f"it answers with {len(found)} series; write sum(…), max(…) or avg(…) around, "

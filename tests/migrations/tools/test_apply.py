@@ -9,8 +9,9 @@ import pytest
 from tests.migrations.tools.plain import WAIT, held, nobody_is_there, plain, somebody_waits
 from tests.support.archives import sql
 from watchdog.migrations.options import Options, OptionsError
-from watchdog.migrations.rollback import rollback
-from watchdog.migrations.session import RefusedError
+from watchdog.migrations.releases import close
+from watchdog.migrations.rollback import rollback, take_back
+from watchdog.migrations.session import RefusedError, connected
 from watchdog.migrations.tools.address import Command, ToolError
 from watchdog.migrations.tools.apply import ToolApplied, apply_tool
 from watchdog.migrations.tools.finish import resume
@@ -139,11 +140,9 @@ async def test_a_run_whose_process_was_killed_is_finished_and_taken_back(
         go.set()
     await nobody_is_there(pg_database)
     await sql(pg_database, "INSERT INTO t VALUES (3, 'later')")
-    with pytest.raises(WatchdogError):
-        await rollback(pg_database, 1)
-    finished = await resume(pg_database, 1)
-    assert finished is not None
-    assert finished.reversible
+    with pytest.raises(RefusedError, match="run 1 stopped half way"):
+        async with connected(pg_database) as connection, connection.transaction():
+            await take_back(connection, 1)
     await rollback(pg_database, 1)
     rows = await sql(pg_database, "SELECT * FROM t ORDER BY id")
     assert rows == [(1, "one", "x"), (2, "two", "y"), (3, "later", None)]
@@ -160,7 +159,7 @@ async def test_a_run_that_never_came_to_its_tool_is_taken_away(
     with pytest.raises(LookupError):
         await applied(pg_database, command, scratch)
     assert await leftovers(pg_database) != []
-    with pytest.raises(RefusedError, match="run 1 of a tool is not finished"):
+    with pytest.raises(RefusedError, match="run 1 of a tool is not finished: who applied it is gone"):
         await applied(pg_database, command, scratch)
     assert await resume(pg_database, 1) is None
     await rollback(pg_database, 1)
@@ -272,9 +271,52 @@ async def test_wrong_use_is_said(pg_database: str, tmp_path: Path) -> None:
     command = plain(tmp_path, (LESS,))
     with pytest.raises(OptionsError, match="are for scripts"):
         await apply_tool(pg_database, command, options=Options(defer=True))
+    with pytest.raises(ToolError, match="neo4j-migrations migrates a graph"):
+        await apply_tool(pg_database, Command("neo4j-migrations", ("neo4j-migrations", "apply")))
     with pytest.raises(RefusedError, match=r"put \{url\} into the command"):
         await apply_tool(pg_database, replace(command, variables=()))
     with pytest.raises(ToolError, match="it is one of alembic"):
         Command("nothing", ("x",))
     with pytest.raises(ToolError, match="its command is missing"):
         Command("alembic", ())
+
+
+async def test_a_tool_that_came_too_late_for_its_release_is_taken_back(
+    pg_database: str, scratch: str, tmp_path: Path
+) -> None:
+    await sql(pg_database, SCHEMA)
+    command = plain(tmp_path, (LESS, WAIT))
+    async with held(pg_database) as go:
+        work = asyncio.create_task(apply_tool(pg_database, command, scratch_url=scratch, options=Options(release="r1")))
+        await somebody_waits(pg_database)
+        async with await psycopg.AsyncConnection.connect(pg_database, autocommit=True) as connection:
+            await close(connection, "r1")
+        go.set()
+        with pytest.raises(WatchdogError, match=r"Run 1 came too late and was taken back\."):
+            await work
+    assert await sql(pg_database, "SELECT w FROM t ORDER BY id") == [("x",), ("y",)]
+    assert await leftovers(pg_database) == []
+
+
+async def test_a_table_with_rows_that_others_refer_to_may_be_made_anew(
+    pg_database: str, scratch: str, tmp_path: Path
+) -> None:
+    await sql(pg_database, SCHEMA)
+    await sql(pg_database, "CREATE TABLE child (id int PRIMARY KEY, t int NOT NULL REFERENCES t)")
+    await sql(pg_database, "INSERT INTO child SELECT id, id FROM t")
+    done = await applied(pg_database, plain(tmp_path, (LESS,)), scratch)
+    await rollback(pg_database, done.run)
+    assert await sql(pg_database, "SELECT w FROM t JOIN child ON child.t = t.id ORDER BY t.id") == [("x",), ("y",)]
+
+
+async def test_of_two_that_begin_at_once_one_is_refused(pg_database: str, scratch: str, tmp_path: Path) -> None:
+    await sql(pg_database, SCHEMA)
+    command = plain(tmp_path, ("UPDATE t SET v = v || '!'", WAIT))
+    async with held(pg_database) as go:
+        both = [asyncio.create_task(applied(pg_database, command, scratch)) for _ in range(2)]
+        done, _ = await asyncio.wait(both, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        go.set()
+        await asyncio.gather(*both, return_exceptions=True)
+    assert [type(one.exception()) for one in done] == [RefusedError]
+    assert await sql(pg_database, "SELECT v FROM t ORDER BY id") == [("one!",), ("two!",)]
+    assert await sql(pg_database, "SELECT state FROM watchdog.migration_runs") == [("applied",)]

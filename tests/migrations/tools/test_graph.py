@@ -1,6 +1,7 @@
 """The real tool is in `benchmarks.tools`; here its place is taken by a program that answers `validate`."""
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from typing import Any
 
 import neo4j
 import pytest
+from typer.testing import CliRunner, Result
 
+from watchdog.cli.root import app
 from watchdog.migrations.graph.rollback import rollback_graph
 from watchdog.migrations.graph.runs import runs_graph
 from watchdog.migrations.session import RefusedError
-from watchdog.migrations.tools.address import Command
+from watchdog.migrations.tools.address import Command, ToolError
 from watchdog.migrations.tools.graph import Login, apply_to_chain
 from watchdog.ports.errors import WatchdogError
 from watchdog.ports.kinds import Secret
@@ -125,6 +128,8 @@ async def test_a_chain_that_the_tool_does_not_agree_with_is_taken_back(project: 
 async def test_a_tool_that_sees_nothing_to_do_looks_elsewhere(project: Project) -> None:
     with pytest.raises(RefusedError, match="it looks into other files or another graph"):
         await project.apply(0)
+    with pytest.raises(ToolError, match="alembic migrates no graph"):
+        await apply_to_chain(project.target, project.login, Command("alembic", ("alembic", "upgrade", "head")))
     assert await project.rows(_USERS) == []
 
 
@@ -147,19 +152,45 @@ async def test_a_failure_names_the_file_and_its_line_and_leaves_nothing(project:
 
 
 async def test_told_to_stop_it_leaves_nothing(project: Project) -> None:
-    project.write("V2__key.cypher", "CREATE CONSTRAINT user_id FOR (u:User) REQUIRE u.id IS UNIQUE;")
+    project.write("V2__key.cypher", "CREATE CONSTRAINT user_id FOR (o:Other) REQUIRE o.id IS UNIQUE;")
     project.write("V3__slow.cypher", "MATCH (u:User) SET u.name = 'mine';")
     await project.rows("CREATE (:User {id: 7, name: 'Bob'})")
     async with project.target.session() as session, await session.begin_transaction() as users:
         await (await users.run("MATCH (u:User {id: 7}) SET u.mail = 'b@x'")).consume()
         applying = asyncio.create_task(project.apply(1, 0))
-        async with asyncio.timeout(60):
-            while not await project.rows(_AT_WORK):  # noqa: ASYNC110 - the condition is in the server
-                await asyncio.sleep(0.02)
-        applying.cancel()
-        await users.commit()
-    with pytest.raises(WatchdogError, match="nothing is changed"):
-        await applying
+        try:
+            async with asyncio.timeout(60):
+                while not await project.rows(_AT_WORK):  # noqa: ASYNC110 - the condition is in the server
+                    await asyncio.sleep(0.02)
+        finally:
+            applying.cancel()
+            await users.commit()
+            (ended,) = await asyncio.gather(applying, return_exceptions=True)
+    assert isinstance(ended, WatchdogError)
+    assert "nothing is changed" in str(ended)
     assert await project.rows(_USERS) == [[7, "Bob", "b@x"]]
     assert await project.versions() == []
     assert [one.state for one in await runs_graph(project.target)] == ["rolled back"]
+
+
+def test_the_command_applies_to_a_graph_and_refuses_what_is_not_for_one(project: Project) -> None:
+    login = project.login
+    url = login.url.replace("bolt://", f"bolt://{login.user}:{login.password}@")
+    words = project.command(1, 0).words
+
+    def watchdog(*said: str) -> Result:
+        return CliRunner().invoke(app, ["migration", *said])
+
+    options = ("--database", url, "--json", "--tool", "neo4j-migrations")
+    for wrong, why in (("--defer", "--defer: only for PostgreSQL"), ("--env=X", "--env: only for PostgreSQL")):
+        refused = watchdog("apply", *options, wrong, "--", *words)
+        assert refused.exit_code != 0
+        assert why in str(refused.exception) + refused.output
+    applied = watchdog("apply", *options, "--release", "r1", "--", *words)
+    assert applied.exit_code == 0, applied.output
+    assert json.loads(applied.stdout) == {"run": 1, "archived": 4}
+    nothing = watchdog("apply", *options, "--", *words)
+    assert json.loads(nothing.stdout) == {"run": None}
+    assert watchdog("rollback", "1", "--database", url).exit_code == 0
+    other = watchdog("apply", "--database", url, "--tool", "alembic", "--", "alembic")
+    assert "alembic migrates no graph" in str(other.exception) + other.output

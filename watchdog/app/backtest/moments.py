@@ -10,8 +10,8 @@ from watchdog.model.time import SECOND, Time
 from watchdog.web.moments import from_datetime
 
 EXAMPLE: Final = "2025-01-08T09:30:00Z, or seconds since 1970 like 1736328600"
-LATEST: Final = 253_402_300_800
-"""Seconds: the beginning of the year 10000, where ISO 8601 ends."""
+LATEST: Final = 9_000_000_000
+"""Seconds, in the year 2255: beyond, nanoseconds do not fit into 64 bits."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,12})?")
 _SMALLER: Final = (1, 1_000, 1_000_000, 1_000_000_000)
@@ -29,7 +29,7 @@ def parse_moment(text: str) -> Time:
         for parts in _SMALLER:
             if value < LATEST * parts:
                 return int(value * SECOND / parts)
-        raise ValueError("is beyond the year 9999")
+        raise ValueError("is beyond the year 2255")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -38,8 +38,8 @@ def parse_moment(text: str) -> Time:
         found = from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except OverflowError:
         raise ValueError("is no time that can be counted from 1970") from None
-    if found < 0:
-        raise ValueError("is before 1970")
+    if not 0 <= found < LATEST * SECOND:
+        raise ValueError("is before 1970 or after 2255")
     return found
 
 

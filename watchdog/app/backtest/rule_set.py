@@ -1,18 +1,19 @@
 """Rules files by themselves: no configuration, no target, no guard."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from watchdog.app.backtest.errors import InputError
 from watchdog.app.registries import registries
 from watchdog.config.problems import Findings, one_of, quoted
-from watchdog.config.rules_file import DeclaredRule, RulesFile, read_rules
-from watchdog.config.shapes import place_of
+from watchdog.config.rules_file import DeclaredProbe, DeclaredRule, RulesFile, read_rules
+from watchdog.config.shapes import Place, place_of
 from watchdog.config.tree import Entries, Source, Text, read_source
+from watchdog.model.attribution import Comparison
 from watchdog.model.guards import SchemaErrors
-from watchdog.model.rules import Rule
+from watchdog.model.rules import Mode, Rule, signals_of
 from watchdog.model.signals import SignalKind, SignalSpec
 from watchdog.model.time import Span
 
@@ -30,6 +31,19 @@ class RuleSet:
     kinds: Mapping[str, SignalKind]
     every: Mapping[str, Span]
     evidence: tuple[SchemaErrors, ...]
+    versions: tuple[Comparison, ...] = ()
+    probes: tuple[DeclaredProbe, ...] = ()
+
+    @property
+    def read(self) -> frozenset[str]:
+        """Signals that a rule, evidence or a comparison of versions reads."""
+        return frozenset(
+            {
+                *(name for rule in self.rules for name in signals_of(rule)),
+                *(one.signal for one in self.evidence),
+                *(name for one in self.versions for name in (one.bad.signal, one.total.signal)),
+            }
+        )
 
     def specs(self, interval: Span) -> tuple[SignalSpec, ...]:
         """The signals, none of them read more often than every `interval`, as in a history."""
@@ -114,6 +128,8 @@ def _with(source: Source, change: Change) -> Source:
     rule = _copy(rules[change.rule])
     rule[change.key] = text
     rule.lines.setdefault(change.key, line)
+    if change.key == "mode" and change.value == Mode.CONFIDENT:
+        rule.pop("hold", None)  # such a rule has none, and nobody wants to say so for each value
     rules[change.rule] = rule
     root["rules"] = rules
     return Source(source.file, root)
@@ -150,14 +166,23 @@ def _rule_set(files: Sequence[RulesFile]) -> RuleSet:
             _check_reads(declared, kinds, half_read, bare=bare)
             if declared.rule is not None:
                 rules[declared.name] = declared.rule
-        for evidence in file.evidence:
+        for place, name in _counters(file):
             if bare:
-                kinds.setdefault(evidence.errors.signal, SignalKind.COUNTER)
-            elif evidence.errors.signal not in kinds:
-                name = evidence.errors.signal
-                evidence.place.at("signal").error(f"{quoted(name)} is no signal", one_of(name, kinds))
-    evidence_of = tuple(one.errors for file in files for one in file.evidence)
-    return RuleSet(tuple(rules.values()), kinds, every, evidence_of)
+                kinds.setdefault(name, SignalKind.COUNTER)
+            _check_read(place, name, SignalKind.COUNTER, kinds, half_read)
+    evidence = tuple(one.errors for file in files for one in file.evidence)
+    versions = tuple(one.comparison for file in files for one in file.versions)
+    probes = tuple(probe for file in files for probe in file.probes)
+    return RuleSet(tuple(rules.values()), kinds, every, evidence, versions, probes)
+
+
+def _counters(file: RulesFile) -> Iterator[tuple[Place, str]]:
+    """Counters that no rule reads: evidence, and versions compared."""
+    for evidence in file.evidence:
+        yield evidence.place.at("signal"), evidence.errors.signal
+    for versions in file.versions:
+        yield versions.place.at("bad"), versions.comparison.bad.signal
+        yield versions.place.at("total"), versions.comparison.total.signal
 
 
 def _check_reads(declared: DeclaredRule, kinds: dict[str, SignalKind], half_read: set[str], *, bare: bool) -> None:
@@ -166,12 +191,17 @@ def _check_reads(declared: DeclaredRule, kinds: dict[str, SignalKind], half_read
         place = declared.place.at(key) if position is None else declared.place.at(key, position)
         if bare:
             kinds.setdefault(selector.signal, needed)
-        name = selector.signal
-        if name in half_read:
-            continue
-        if name not in kinds:
-            place.error(f"{quoted(name)} is no signal", one_of(name, kinds) or "a signal under `signals:`")
-        elif kinds[name] is not needed:
-            fitting = [each for each, kind in kinds.items() if kind is needed]
-            instead = one_of("", fitting) or f"the name of a {needed}"
-            place.error(f"{quoted(name)} is a {kinds[name]}, but this rule needs a {needed}", instead)
+        _check_read(place, selector.signal, needed, kinds, half_read)
+
+
+def _check_read(
+    place: Place, name: str, needed: SignalKind, kinds: Mapping[str, SignalKind], half_read: set[str]
+) -> None:
+    if name in half_read:
+        return
+    if name not in kinds:
+        place.error(f"{quoted(name)} is no signal", one_of(name, kinds) or "a signal under `signals:`")
+    elif kinds[name] is not needed:
+        fitting = [each for each, kind in kinds.items() if kind is needed]
+        instead = one_of("", fitting) or f"the name of a {needed}"
+        place.error(f"{quoted(name)} is a {kinds[name]}, but a {needed} is needed here", instead)

@@ -141,7 +141,7 @@ class _Reading:
 
     def numbered(self, text: str) -> Iterator[tuple[int, list[str]]]:
         """Rows that hold anything, with their lines."""
-        reader = csv.reader(io.StringIO(text, newline=""))
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         while True:
             try:
                 row = next(reader)
@@ -177,7 +177,8 @@ class _Reading:
         groups, wrong = group(series, self.kinds)
         for position, said in sorted(wrong.items()):
             index = used[position]
-            self.refuse(line, f"column {index + 1}, {quoted(header[index].strip())}, {said}")
+            column = f"column {index + 1}, {quoted(header[index].strip())},"
+            self.refuse(line, f"{column} {said}; or pass it over with --ignore")
         return used, list(groups.values())
 
     def row(self, line: int, row: list[str], header: list[str], used: list[int], columns: "list[array[float]]") -> None:

@@ -65,7 +65,7 @@ async def apply_cypher(target: Neo4jTarget, script: str, *, name: str = "", rele
         phases = tuple("schema" if phase.schema else "data" for phase in read.phases)
         lines = tuple(phase.statements[0].line for phase in read.phases if phase.batches)
         header = runs.Header(name, release, script, phases, lines)
-        await runs.prepare(target)
+        await runs.retried(partial(runs.prepare, target))
         if phases == ("data",) and not read.phases[0].batches:
             return await runs.retried(lambda: _at_once(target, read, header))
         return await _in_phases(target, read, header)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar, cast
 
 import neo4j
@@ -38,6 +39,7 @@ _READY = (
     "OPTIONAL MATCH (l:WatchdogMigrationLock {name: 'graph'}) WITH l"
     " WHERE l IS NULL MERGE (n:WatchdogMigrationLock {name: 'graph'}) SET n.watchdog_lock = true"
 )
+_THERE_ALREADY = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 _LOCK = "MATCH (l:WatchdogMigrationLock {name: 'graph'}) REMOVE l.watchdog_lock"
 _NEXT = "OPTIONAL MATCH (r:WatchdogMigrationRun) RETURN coalesce(max(r.run), 0) + 1"
 _BUSY = "MATCH (r:WatchdogMigrationRun) WHERE r.state IN ['applying', 'rolling back'] RETURN r.run, r.state"
@@ -158,8 +160,17 @@ async def prepare(target: Neo4jTarget) -> None:
         there = {name async for (name,) in await session.run("SHOW INDEXES YIELD name RETURN name")}
         for statement in _SCHEMA:
             if statement.split()[2] not in there:
-                await run(session, statement)
+                await _make(session, statement)
         await run(session, _READY)
+
+
+async def _make(session: neo4j.AsyncSession, statement: str) -> None:
+    """Two that make the same thing at the same moment are not kept apart by IF NOT EXISTS."""
+    try:
+        await run(session, statement)
+    except exceptions.ClientError as error:
+        if error.code != _THERE_ALREADY:
+            raise
 
 
 @asynccontextmanager
@@ -260,7 +271,7 @@ async def advance(
 async def close(target: Neo4jTarget, release: str) -> None:
     """From now on nothing more is applied to the graph for this release; waits for who is at it."""
     with target.translated():
-        await prepare(target)
+        await retried(partial(prepare, target))
         async with writing(target) as work:
             await lock_runs(work.inside)
             await run(work.inside, _CLOSE, release=release)

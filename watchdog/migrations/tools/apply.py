@@ -14,6 +14,8 @@ from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_before, image, qualified
 from watchdog.migrations.manifest import Manifest, begin, record
 from watchdog.migrations.options import Options, OptionsError
+from watchdog.migrations.plain import plain
+from watchdog.migrations.releases import refuse_closed
 from watchdog.migrations.rollback import take_back
 from watchdog.migrations.runs import archives as archives_of
 from watchdog.migrations.runs import images_of, prepare, register, seal
@@ -21,8 +23,8 @@ from watchdog.migrations.session import RefusedError, connected, plain_text, seq
 from watchdog.migrations.shape import Connection, Shape, look
 from watchdog.migrations.toc import Entry
 from watchdog.migrations.tools import capture
-from watchdog.migrations.tools.address import Address, Command
-from watchdog.migrations.tools.begun import Begun, drop, load, save, sweep
+from watchdog.migrations.tools.address import Address, Command, ToolError
+from watchdog.migrations.tools.begun import Begun, alone, drop, load, save, sweep
 from watchdog.migrations.tools.correct import tokens
 from watchdog.migrations.tools.finish import Finished, finish, is_applying, nobody_works
 from watchdog.migrations.tools.process import ByCommand, Ended, Hear, Work
@@ -69,6 +71,10 @@ def _unheard(_: str) -> None:
     pass
 
 
+def _said(error: BaseException) -> str:
+    return plain(error) if isinstance(error, psycopg.Error) else str(error).strip()
+
+
 async def apply_tool(
     url: str, command: Command, *, scratch_url: str | None = None, options: Options = _DEFAULTS,
     hear: Hear = _unheard,
@@ -85,6 +91,8 @@ async def apply_tool(
     """
     if not options.archive or options.defer:
         raise OptionsError("--no-archive and --defer are for scripts; a tool runs its own statements: leave them out.")
+    if command.kind.graph:
+        raise ToolError(f"--tool {command.tool}: {command.tool} migrates a graph; its address begins with bolt://.")
     await heeds_its_address(url, command)
     return await apply_work(url, ByCommand(command), scratch_url=scratch_url, options=options, hear=hear)
 
@@ -149,13 +157,35 @@ async def _work(production: Connection, url: str, what: tuple[int, Begun], work:
     ended = await _run(url, begun.role, run, work, hear)
     if ended.status:
         await _failed(production, url, what, f"{work.called} failed with status {ended.status}:\n{ended.said}\n")
-    return await _settled(production, url, run, begun)
+    done = await _settled(production, url, run, begun)
+    await _not_too_late(production, run)
+    return done
+
+
+async def _not_too_late(production: Connection, run: int) -> None:
+    """Takes a run back whose release was taken back while the tool worked; raises WatchdogError that says so."""
+    query = "SELECT coalesce(release, '') FROM watchdog.migration_runs WHERE id = %s"
+    try:
+        async with production.transaction():
+            row = await (await production.execute(query, (run,))).fetchone()
+            await refuse_closed(production, row[0] if row else "")
+    except RefusedError as late:
+        why = "; ".join(late.reasons)
+        try:
+            async with production.transaction():
+                await take_back(production, run)
+        except (psycopg.Error, WatchdogError) as error:
+            raise WatchdogError(
+                f"{why}; run {run} came too late and could not be taken back: {_said(error)}"
+            ) from error
+        raise WatchdogError(f"{why}. Run {run} came too late and was taken back.") from None
 
 
 async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
     """The run stands in the database before anything else does."""
     production = job.production
     async with production.transaction():
+        await alone(production)
         await plain_text(production)
         shape = await look(production)
         if shape.outline() != job.study.learnt.shape_before.outline():
@@ -188,7 +218,7 @@ async def _make_ready(job: _Job, run: int, begun: Begun) -> tuple[dict[str, int]
         await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
     except (asyncio.CancelledError, psycopg.Error, WatchdogError) as error:
         await _forget(production, run)
-        why = str(error).strip() or _STOPPED
+        why = _said(error) or _STOPPED
         raise WatchdogError(f"{job.work.called} was not started, and nothing was changed: {why}") from error
     return kept, tuple(f"somebody held {qualified(name)}: a write of the tool there is not seen" for name in held)
 
@@ -233,7 +263,7 @@ async def _settled(production: Connection, url: str, run: int, begun: Begun) -> 
     except (psycopg.Error, WatchdogError) as error:
         raise WatchdogError(
             f"The tool is done, but run {run} could not be finished and stays `applying`, so it cannot be taken back:"
-            f" {str(error).strip()}; the rows of before are in watchdog.run_{run}_…, later writes in"
+            f" {_said(error)}; the rows of before are in watchdog.run_{run}_…, later writes in"
             f" {capture.log(run)}."
         ) from error
 
@@ -255,7 +285,7 @@ async def _failed(production: Connection, url: str, what: tuple[int, Begun], how
             await take_back(production, run)
     except (psycopg.Error, WatchdogError) as error:
         raise WatchdogError(
-            f"{how}What it had committed stays, as it cannot be taken back: {str(error).strip()}; repair what stopped"
+            f"{how}What it had committed stays, as it cannot be taken back: {_said(error)}; repair what stopped"
             f" the tool and run it again, or look at run {run} and its rows of before in watchdog.run_{run}_… by hand."
         ) from error
     raise WatchdogError(f"{how}What it had committed was taken back: run {run} is rolled back.")

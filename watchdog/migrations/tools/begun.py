@@ -11,10 +11,14 @@ from watchdog.migrations.runs import close
 from watchdog.migrations.session import RefusedError
 from watchdog.migrations.shape import Connection, Name, Shape
 from watchdog.migrations.toc import Entry
+from watchdog.migrations.tools.address import session_name
 from watchdog.migrations.tools.capture import drop_log, uninstall
 from watchdog.migrations.undo import Plan
 
 _CONVERTER: Final = make_converter()
+_LOCK: Final = "hashtext('watchdog.migration_runs'), %s::int"
+_NO_RUN: Final = 0
+_WAY_OUT: Final = "`watchdog migration rollback --database … {}` finishes it and takes it back"
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,46 @@ async def sweep(connection: Connection) -> None:
     ).fetchall()
     for run, under_way in rows:
         if under_way:
-            raise RefusedError((
-                f"run {run} of a tool is not finished: wait for it, or take it back by `watchdog migration rollback`",
-            ))  # fmt: skip
+            raise RefusedError((f"run {run} of a tool is not finished: {await _what_to_do(connection, run)}",))
         await take_away(connection, run)
+
+
+async def alone(connection: Connection) -> None:
+    """Keeps others from beginning a run of a tool to the end of the transaction; raises as `sweep`."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})".encode(), (_NO_RUN,))
+    await sweep(connection)
+
+
+async def _what_to_do(connection: Connection, run: int) -> str:
+    if pid := await works_in(connection, run):
+        return f"it still works, in the session with pid {pid}; wait for it, or stop it, and try again"
+    if not await hold(connection, run):
+        return "somebody else is at it; wait, and try again"
+    await connection.execute(f"SELECT pg_advisory_unlock({_LOCK})".encode(), (run,))
+    return f"who applied it is gone; {_WAY_OUT.format(run)}, then try again"
+
+
+async def hold(connection: Connection, run: int) -> bool:
+    """Holds a run for the connection; False when somebody else does."""
+    row = await (await connection.execute(f"SELECT pg_try_advisory_lock({_LOCK})".encode(), (run,))).fetchone()
+    return bool(row and row[0])
+
+
+async def works_in(connection: Connection, run: int) -> int | None:
+    """The pid of a session in which the tool of a run is; None when there is none."""
+    row = await (
+        await connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
+            (session_name(run),),
+        )
+    ).fetchone()
+    return row[0] if row else None
+
+
+async def refuse_unfinished(connection: Connection, run: int) -> None:
+    """Raises RefusedError when a run stopped half way: what it did is not known before it is finished."""
+    if await load(connection, run):
+        raise RefusedError((f"run {run} stopped half way; {_WAY_OUT.format(run)}",))
 
 
 async def take_away(connection: Connection, run: int) -> None:

@@ -4,18 +4,19 @@
 import hashlib
 from dataclasses import dataclass
 
+from psycopg.conninfo import make_conninfo
+
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, image, qualified
-from watchdog.migrations.manifest import Manifest, finished, record
+from watchdog.migrations.manifest import Manifest, record
 from watchdog.migrations.renames import literal, quote, renames_back
 from watchdog.migrations.runs import named, register
 from watchdog.migrations.session import connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Shape, look
 from watchdog.migrations.table_plans import TablePlan
 from watchdog.migrations.tools import capture
-from watchdog.migrations.tools.address import session_name
-from watchdog.migrations.tools.begun import Begun, drop, load, take_away
+from watchdog.migrations.tools.begun import Begun, drop, hold, load, take_away, works_in
 from watchdog.migrations.tools.correct import correct
 from watchdog.migrations.tools.remains import drop_invalid
 from watchdog.migrations.tools.study import is_version_table, what_lies_outside
@@ -67,22 +68,19 @@ async def resume(url: str, run: int) -> Finished | None:
             return await finish(production, url, run, begun)
 
 
+async def resume_beside(connection: Connection, run: int) -> Finished | None:
+    """As `resume`, in a connection of its own to the database of another one."""
+    info = connection.info
+    return await resume(make_conninfo(**(info.get_parameters() | {"password": info.password})), run)
+
+
 async def nobody_works(production: Connection, run: int) -> None:
     """Holds a run for the connection; raises WatchdogError while somebody else or its tool is at work."""
-    row = await (
-        await production.execute("SELECT pg_try_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,))
-    ).fetchone()
-    if not (row and row[0]):
+    if not await hold(production, run):
         raise WatchdogError(f"Run {run} is still being applied; wait for it, or stop it first.")
-    busy = await (
-        await production.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
-            (session_name(run),),
-        )
-    ).fetchone()
-    if busy:
+    if pid := await works_in(production, run):
         raise WatchdogError(
-            f"The tool of run {run} still works, in the session with pid {busy[0]}; wait for it, or stop it first."
+            f"The tool of run {run} still works, in the session with pid {pid}; wait for it, or stop it first."
         )
 
 
@@ -125,7 +123,8 @@ async def finish(production: Connection, url: str, run: int, begun: Begun) -> Fi
                 "UPDATE watchdog.migration_runs SET reversible = %s, reason = %s WHERE id = %s",
                 (reversible, "; ".join(lowered), run),
             )
-        await finished(production, run)
+        # Also when its release was taken back meanwhile: it has to be taken back, too.
+        await production.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
     made = [f"table {qualified(t.forward or t.name)}" for t in (undo.tables if undo else ()) if t.kind == "new"]
     made += [f"columns of {qualified(t.name)}" for t in (undo.tables if undo else ()) if t.added and t.kind != "new"]
     return Finished(tuple(made), tuple(lowered), reversible)

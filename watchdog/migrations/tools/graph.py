@@ -12,7 +12,7 @@ from watchdog.migrations.graph import runs
 from watchdog.migrations.graph.apply import GraphApplied, apply_cypher
 from watchdog.migrations.graph.rollback import rollback_graph
 from watchdog.migrations.session import RefusedError
-from watchdog.migrations.tools.address import Address, Command
+from watchdog.migrations.tools.address import Address, Command, ToolError
 from watchdog.migrations.tools.chain import BASELINE, Chain, File, locations, noted, pending, read_files, verb_at
 from watchdog.migrations.tools.process import Hear, run
 from watchdog.ports.errors import TargetError, WatchdogError
@@ -77,6 +77,8 @@ async def apply_to_chain(
         RefusedError: It cannot be taken back, or the chain is not that of the files; nothing was changed.
         WatchdogError: It failed, and was taken back, or the message says what is left.
     """
+    if not command.kind.graph:
+        raise ToolError(f"--tool {command.tool}: {command.tool} migrates no graph; say --tool neo4j-migrations.")
     ask = (*command.words[: verb_at(command)], "validate")
     files = read_files(locations(command))
     with target.translated():

@@ -125,6 +125,7 @@ async def _observed(pair: Clone, tool: Work, earlier: CloneError | None) -> Stud
     archived = learnt.destroyed() | tool.writes(learnt.shape_before)
     archived |= {names[number] for number in touched if number in names}
     undo = plan(learnt, archived)
+    await _empty(pair)
     if wrong := await prove(pair, learnt, undo):
         raise RefusedError(tuple(f"what the tool does cannot be undone: {line}" for line in wrong[:5]))
     notes = (f"learnt on empty tables, as it fails on a sample of the rows: {earlier}",) if earlier else ()
@@ -153,6 +154,15 @@ async def _run_there(connection: Connection, pair: Clone, tool: Work) -> frozens
     await uninstall(connection, _NO_RUN)
     await drop_log(connection, _NO_RUN)
     return touched
+
+
+async def _empty(pair: Clone) -> None:
+    """Takes the rows away: what is tried next makes tables anew, and foreign keys would miss the rows of those."""
+    async with await psycopg.AsyncConnection.connect(pair.url, autocommit=True) as fresh:
+        if tables := tables_with_rows(await look(fresh)):
+            names = sql.SQL(", ").join(sql.Identifier(*name) for name in tables)
+            await fresh.execute("SET session_replication_role = replica")
+            await fresh.execute(sql.SQL("TRUNCATE {}").format(names))
 
 
 async def what_lies_outside(connection: Connection) -> str:
