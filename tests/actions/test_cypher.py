@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import stamina
 
 from tests.actions.conftest import Contexts, Plain, Roles
 from watchdog.actions.cypher import KIND, CypherOptions
@@ -116,6 +117,6 @@ async def test_a_wrong_login_is_named_without_the_password(neo4j_clean: Neo4jSer
 async def test_an_unreachable_server_cannot_tell(context: Contexts) -> None:
     target = Neo4jTarget("graph", Neo4jOptions(url="bolt://127.0.0.1:1", user="neo4j", password=Plain("x")))
     action = step(target, "MERGE (:Control {id: 1})")
-    with pytest.raises(StepError, match="does not answer"):
+    with stamina.set_testing(True, attempts=3), pytest.raises(StepError, match="does not answer"):
         await action.execute(context())
     await target.close()

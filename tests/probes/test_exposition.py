@@ -101,6 +101,12 @@ def test_a_gauge_may_be_negative_but_not_nan() -> None:
         level("a", series_of(page("a NaN\n", "a").families("a"), "a"))
 
 
+def test_values_too_large_to_be_added_are_refused_by_name() -> None:
+    large = 'a{x="1"} 1e308\na{x="2"} 1e308\n'
+    with pytest.raises(ExpositionError, match="counter a has values whose sum is no finite number"):
+        total("a", series_of(page(large, "a").families("a"), "a"))
+
+
 def test_histograms_of_several_series_are_summed() -> None:
     text = "".join(
         f'seconds_bucket{{x="{x}",le="0.1"}} 1\nseconds_bucket{{x="{x}",le="+Inf"}} 4\nseconds_sum{{x="{x}"}} 2\n'
@@ -119,7 +125,7 @@ def test_histograms_of_several_series_are_summed() -> None:
         ('seconds_bucket{le="tiny"} 1\nseconds_bucket{le="+Inf"} 4\n', "without a numeric le"),
         ('seconds_bucket{le="NaN"} 1\nseconds_bucket{le="+Inf"} 4\n', "without a numeric le"),
         ("seconds_bucket 1\n", "without a numeric le"),
-        ('seconds_bucket{le="+Inf"} 4\nseconds_sum NaN\n', "sum that is no finite number"),
+        ('seconds_bucket{le="+Inf"} 4\nseconds_sum NaN\n', "whose sum is no finite number"),
         (
             'seconds_bucket{x="a",le="1"} 1\nseconds_bucket{x="a",le="+Inf"} 4\nseconds_bucket{x="b",le="+Inf"} 4\n',
             "different buckets",

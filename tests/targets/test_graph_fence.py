@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 
 import neo4j
 import pytest
+import stamina
 
 from tests.actions.conftest import Contexts, Plain
 from watchdog.ports.actions import Applied
@@ -108,7 +109,8 @@ async def test_a_cancelled_step_is_verified_to_have_no_effect(graph: Neo4jTarget
 async def test_a_graph_that_cannot_be_reached_cannot_tell(context: Contexts) -> None:
     options = Neo4jOptions(url="bolt://127.0.0.1:1", user="neo4j", password=Plain("hunter2"))
     target = Neo4jTarget("graph", options)
-    found = await verify_fenced(target, context())
+    with stamina.set_testing(True, attempts=3):
+        found = await verify_fenced(target, context())
     assert found.applied is Applied.CANNOT_TELL
     assert "graph (127.0.0.1:1/neo4j) does not answer" in found.detail
     await target.close()

@@ -111,7 +111,7 @@ def total(name: str, samples: Iterable[Sample]) -> float:
     values = [float(sample.value) for sample in samples]
     if any(not math.isfinite(value) or value < 0 for value in values):
         raise ExpositionError(f"counter {name} has a value that is negative or no number")
-    return math.fsum(values)
+    return _sum(f"counter {name}", values)
 
 
 def level(name: str, samples: Iterable[Sample]) -> float:
@@ -123,7 +123,7 @@ def level(name: str, samples: Iterable[Sample]) -> float:
     values = [float(sample.value) for sample in samples]
     if not all(map(math.isfinite, values)):
         raise ExpositionError(f"gauge {name} has a value that is no finite number")
-    return math.fsum(values)
+    return _sum(f"gauge {name}", values)
 
 
 def distribution(name: str, buckets: Iterable[Sample], sums: Iterable[Sample]) -> Histogram:
@@ -147,10 +147,19 @@ def distribution(name: str, buckets: Iterable[Sample], sums: Iterable[Sample]) -
     bounds = tuple(series[0])
     if any(tuple(counts) != bounds for counts in series):
         raise ExpositionError(f"the series of histogram {name} have different buckets; split them or choose with where")
-    sum_of = math.fsum(float(sample.value) for sample in sums)
-    if not math.isfinite(sum_of):
-        raise ExpositionError(f"histogram {name} has a sum that is no finite number")
-    return Histogram(bounds, tuple(math.fsum(counts[bound] for counts in series) for bound in bounds), sum_of)
+    sum_of = _sum(f"the sum of histogram {name}", [float(sample.value) for sample in sums])
+    added = (_sum(f"histogram {name}", [counts[bound] for counts in series]) for bound in bounds)
+    return Histogram(bounds, tuple(added), sum_of)
+
+
+def _sum(what: str, values: list[float]) -> float:
+    try:
+        added = math.fsum(values)
+    except (OverflowError, ValueError):
+        added = math.nan
+    if not math.isfinite(added):
+        raise ExpositionError(f"{what} has values whose sum is no finite number")
+    return added
 
 
 def _bound(name: str, sample: Sample) -> float:

@@ -153,9 +153,10 @@ def test_a_counter_that_is_reset_now_and_then_stays_a_total(write: Write) -> Non
     assert [one.value for one in found.samples(7)] == [7]
 
 
-def test_a_counter_that_never_moves_is_pointed_at(write: Write) -> None:
+def test_counters_that_never_move_are_pointed_at(write: Write) -> None:
     [note] = read_table(write("time,requests\n100,50\n105,50\n110,50\n"), KINDS).notes
     assert note.startswith("requests is 50 in every row")
+    assert read_table(write("time,requests,errors\n100,50,3\n105,90,3\n"), KINDS).notes == ()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)

@@ -245,11 +245,14 @@ def _falls(column: Sequence[float]) -> bool:
 
 
 def _flat(table: Table) -> Iterator[str]:
-    for one in table.groups:
-        column = table.columns[one.positions[-1]]
-        if one.kind in COUNTED and len(column) > 1 and column[0] > 0 and len(set(column)) == 1:
+    """Totals of which none ever rises are probably none; one alone may well be a counter of rare errors."""
+    counted = [(one.signal, table.columns[one.positions[-1]]) for one in table.groups if one.kind in COUNTED]
+    if len(table.times) < 2 or any(len(set(column)) > 1 for _, column in counted):
+        return
+    for signal, column in counted:
+        if column[0] > 0:
             yield (
-                f"{one.signal} is {column[0]:g} in every row, so nothing was counted; if it holds counts since the row "
+                f"{signal} is {column[0]:g} in every row, so nothing was counted; if it holds counts since the row "
                 "before, say --counts increment"
             )
 
