@@ -25,6 +25,7 @@ def clean_tables(tallies: Sequence[Tally]) -> Iterator[str]:
     yield ""
     days = min(one.days for one in tallies)
     yield f"{days} days of each regime, {sum(one.days for one in tallies)} in all. Shapes of a day:"
+    yield ""
     yield from (f"- {shape}: {says}" for shape, says in SAYS.items())
     if days < AIM:
         yield f"\n**Fewer than the {AIM} days a regime that the goal asks for.**"
@@ -119,6 +120,9 @@ def delay_tables(found: Sequence[Delays]) -> Iterator[str]:
         yield "| fault | burstiness | rate | literal | confident | either | goal |"
         yield "|---|---:|---:|---:|---:|---:|---|"
         yield from _delay_rows([one for one in found if one.fault.what == what])
+    yield from ("", "By where it begins, errors, `either`, all rates from 2 a second up, burstiness at most 0.02:", "")
+    yield from ("| fault | from T-0 | from the middle of a bake |", "|---|---:|---:|")
+    yield from _beginnings([one for one in found if one.fault.what == OF_ERRORS])
     yield ""
     later, early = sum(one.later for one in found), sum(one.early for one in found)
     yield f"`either` was later than `literal` in {later} faults (the goal is none). {early} series had fired before."
@@ -137,6 +141,16 @@ def _delay_rows(found: Sequence[Delays]) -> Iterator[str]:
         if of_errors and size in GOALS and rate >= 2 and burstiness <= 0.02:
             goal = f"≤ {GOALS[size]:.0f}: {'met' if median(seconds[Mode.CONFIDENT]) <= GOALS[size] else '**missed**'}"
         yield f"| {said} | {burstiness:g} | {rate:g}/s | {' | '.join(cells)} | {goal} |"
+
+
+def _beginnings(found: Sequence[Delays]) -> Iterator[str]:
+    fast = [one for one in found if one.fault.rate >= 2 and one.fault.burstiness <= 0.02]
+    for size in dict.fromkeys(one.fault.size for one in fast):
+        cells = []
+        for middle in (False, True):
+            group = [one for one in fast if one.fault.size == size and one.fault.middle is middle]
+            cells.append(_delay([value for one in group for value in one.seconds[Mode.EITHER]]))
+        yield f"| {size:.0%} errors | {' | '.join(cells)} |"
 
 
 def _delay(seconds: Sequence[float]) -> str:

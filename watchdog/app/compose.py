@@ -149,7 +149,15 @@ def _guard(guard: GuardConfiguration, resources: Resources, kinds: Registries) -
         probes(guard, resources, kinds),
         action_builder(resources, kinds),
         partial(vouch, settings=guard.settings, resources=resources),
+        _targets(guard),
     )
+
+
+def _targets(guard: GuardConfiguration) -> frozenset[str]:
+    """The names of all that a guard looks at or acts on."""
+    steps = (step for rung in guard.settings.playbook.rungs for step in (*rung.steps, *rung.compensate))
+    roles = {*(spec.target for spec in guard.settings.signals), *(step.target for step in steps)}
+    return frozenset(guard.roles.get(role, role) for role in roles if role)
 
 
 async def _open(path: Path, clock: Clock) -> tuple[FileLease, SqliteJournal, SqliteSamples]:

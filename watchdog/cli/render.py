@@ -98,6 +98,8 @@ def incident_lines(incident: Json) -> None:
         say(f"    {evidence['rule']}: {evidence['sentence']} ({evidence['basis']})")
     for sentence in incident["proof"].values():
         say(f"    evidence that the release did it: {sentence}")
+    for sentence in incident["doubts"].values():
+        say(f"    data waits for a person: {sentence}")
     if incident["attribution"]:
         say(f"    looks like {incident['attribution']['origin']}: {incident['attribution']['why']}")
     if incident["acknowledged"]:

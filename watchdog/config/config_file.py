@@ -139,7 +139,7 @@ def guard_shape() -> Shape:
     return shape(
         "guard",
         part(GuardHead),
-        part(GuardSettings, "name", "rules", "signals", "playbook", "plan", "evidence", "versions"),
+        part(GuardSettings, "name", "rules", "signals", "playbook", "plan", "evidence", "versions", "brakes"),
     )
 
 

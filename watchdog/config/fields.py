@@ -22,7 +22,7 @@ from watchdog.model.attribution import Comparison
 from watchdog.model.communication import Beat, Plan
 from watchdog.model.guards import GuardSettings, SchemaErrors
 from watchdog.model.playbooks import Playbook, Rung, Step
-from watchdog.model.rules import CheckRule, Confidence, CountRule, LatencyRule, RatioRule, RuleBase, StallRule
+from watchdog.model.rules import Brake, CheckRule, Confidence, CountRule, LatencyRule, RatioRule, RuleBase, StallRule
 
 OWN: Final[Mapping[type, Mapping[str, Any]]] = {
     RuleBase: {"hold": Length},
@@ -40,6 +40,7 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
     StallRule: {"after": PositiveLength},
     SchemaErrors: {"signal": Name, "min_count": Positive},
     Comparison: {"label": Name, "above": Ratio},
+    Brake: {"why": Line},
     Step: {"name": Line, "target": Name, "timeout": PositiveLength},
     Rung: {
         "predicted": Length,

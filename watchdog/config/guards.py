@@ -55,6 +55,7 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
     _check_rules(files)
     _check_evidence(files)
     _check_versions(files)
+    _check_brakes(files)
     plan = _plan(files)
     _warn_short(files, plan)
     if files.playbook is None or files.playbook.playbook is None or plan is None or not files.complete:
@@ -70,6 +71,7 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
         plan=plan,
         evidence=tuple(declared.errors for file in files.rules for declared in file.evidence),
         versions=tuple(declared.comparison for file in files.rules for declared in file.versions),
+        brakes=tuple(declared.brake for file in files.rules for declared in file.brakes),
     )
     return GuardConfiguration(settings=settings, probes=probes, roles=files.roles, demo=guard.head.demo)
 
@@ -192,6 +194,13 @@ def _check_versions(files: GuardFiles) -> None:
                 why = "versions are compared by counters"
                 _check_signal(files.signals, place, selector.signal, SignalKind.COUNTER, why)
                 _check_label(files.signals, declared.place.at("label"), selector.signal, declared.comparison.label)
+
+
+def _check_brakes(files: GuardFiles) -> None:
+    for file in files.rules:
+        for declared in file.brakes:
+            why = "a brake looks at a gauge"
+            _check_signal(files.signals, declared.place.at("of"), declared.brake.of.signal, SignalKind.GAUGE, why)
 
 
 def _plan(files: GuardFiles) -> Plan | None:

@@ -12,6 +12,7 @@ from watchdog.config.shapes import Part, Place, Shape, Values, part, right_versi
 from watchdog.model.attribution import Comparison
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
+    Brake,
     CheckRule,
     Confidence,
     CountRule,
@@ -64,6 +65,7 @@ class RulesHead:
     signals: Raw | None = None
     evidence: Raw | None = None
     versions: Raw | None = None
+    brakes: Raw | None = None
     rules: Raw | None = None
 
 
@@ -154,6 +156,14 @@ class DeclaredVersions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeclaredBrake:
+    """A brake, with its place."""
+
+    place: Place
+    brake: Brake
+
+
+@dataclass(frozen=True, kw_only=True)
 class RulesFile:
     """What could be read of one file; what could not is reported.
 
@@ -167,6 +177,7 @@ class RulesFile:
     rules: tuple[DeclaredRule, ...]
     evidence: tuple[DeclaredEvidence, ...]
     versions: tuple[DeclaredVersions, ...]
+    brakes: tuple[DeclaredBrake, ...]
 
 
 def head_shape() -> Shape:
@@ -203,6 +214,11 @@ def versions_shape() -> Shape:
     return shape("comparison of versions", part(Comparison))
 
 
+def brake_shape() -> Shape:
+    """A level whose change speaks against the release as the cause."""
+    return shape("brake", part(Brake))
+
+
 def read_rules(top: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> RulesFile | None:
     """Reads a rules file; None when it is written for another version."""
     if not right_version(top):
@@ -223,6 +239,7 @@ def read_rules(top: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> RulesFi
         rules=tuple(_rules(top.at("rules"))),
         evidence=tuple(_evidence(top.at("evidence"))),
         versions=tuple(_versions(top.at("versions"))),
+        brakes=tuple(_brakes(top.at("brakes"))),
     )
 
 
@@ -354,6 +371,13 @@ def _versions(section: Place) -> Iterator[DeclaredVersions]:
         values = place.read(versions_shape())
         if values is not None:
             yield DeclaredVersions(place=place, comparison=values.build(Comparison))
+
+
+def _brakes(section: Place) -> Iterator[DeclaredBrake]:
+    for place in section.items():
+        values = place.read(brake_shape())
+        if values is not None:
+            yield DeclaredBrake(place=place, brake=values.build(Brake))
 
 
 def _check_codes(place: Place, errors: SchemaErrors) -> None:

@@ -57,6 +57,7 @@ def _rules(registries: Registries) -> dict[str, Any]:
         "signals": _list(_one_of(probes)),
         "evidence": _list(schemas.inline(rules_file.evidence_shape())),
         "versions": _list(schemas.inline(rules_file.versions_shape())),
+        "brakes": _list(schemas.inline(rules_file.brake_shape())),
         "rules": _mapping(_one_of(rules)),
     }
     return schemas.document("migration-watchdog rules", top)

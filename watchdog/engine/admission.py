@@ -115,6 +115,8 @@ def _doubt_about_data(guard: Guard, record: ReleaseRecord, incident: Incident, *
         return f"the release is {record.state}: from there on a rollback is by hand"
     if record.data_rollbacks >= guard.settings.data_rollbacks:
         return f"the breaker is open: this release has had {record.data_rollbacks} data rollback already"
+    if incident.doubts:
+        return f"something else happens at the same time: {'; '.join(incident.doubts.values())}"
     told = incident.attribution
     if told is not None and told.origin in {Origin.CODE, Origin.ELSEWHERE}:
         return f"it does not look like the data ({told.origin}): {told.why}"

@@ -1,9 +1,10 @@
 """One evaluation: everything the windows say, put together for `decide`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from watchdog.engine.attribution import attribute
+from watchdog.engine.doubts import Neighbour, doubts
 from watchdog.engine.judge import judge
 from watchdog.engine.proof import proof
 from watchdog.engine.recheck import recheck
@@ -15,8 +16,12 @@ from watchdog.model.time import Time
 from watchdog.model.verdicts import Recheck
 
 
-def assess(guard: Guard, windows: Windows, now: Time) -> Judged:
-    """Judges every rule; while a rung's recovery is open, judges the incident's rules since that rung as well."""
+def assess(guard: Guard, windows: Windows, now: Time, neighbours: Iterable[Neighbour] = ()) -> Judged:
+    """Judges every rule; while a rung's recovery is open, judges the incident's rules since that rung as well.
+
+    Args:
+        neighbours: The other guards of the daemon: what happens to them may have the same cause.
+    """
     release = guard.release
     baseline = release.baseline if release is not None else None
     floored = replace(windows, floor=guard.well_since) if guard.well_since else windows
@@ -31,6 +36,7 @@ def assess(guard: Guard, windows: Windows, now: Time) -> Judged:
         rechecks=_rechecks(guard, windows, now),
         proof=found,
         attribution=_attribution(guard, windows, found, now),
+        doubts=doubts(guard, neighbours, windows, now),
     )
 
 

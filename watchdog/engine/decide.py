@@ -99,16 +99,22 @@ def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event
         yield from _join(incident, breaches)
         yield from _new_proof(incident.proof, judged)
         yield from _attributed(incident.attribution, judged)
+        yield from _new_doubts(incident.doubts, judged)
     elif breaches:
         if incident is not None:
             yield ev.Resolved("watchdog", "it had recovered and is in breach again")
         yield _open(guard, breaches, now)
         yield from _new_proof({}, judged)
         yield from _attributed(None, judged)
+        yield from _new_doubts({}, judged)
 
 
 def _new_proof(known: Mapping[str, str], judged: inputs.Judged) -> Iterator[ev.Event]:
     return (ev.ProofFound(kind, sentence) for kind, sentence in judged.proof.items() if kind not in known)
+
+
+def _new_doubts(known: Mapping[str, str], judged: inputs.Judged) -> Iterator[ev.Event]:
+    return (ev.DoubtFound(kind, sentence) for kind, sentence in judged.doubts.items() if kind not in known)
 
 
 def _attributed(known: Attribution | None, judged: inputs.Judged) -> Iterator[ev.Event]:

@@ -69,6 +69,7 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
             | ev.TriggerJoined()
             | ev.ProofFound()
             | ev.Attributed()
+            | ev.DoubtFound()
             | ev.Acknowledged()
             | ev.HoldSet()
             | ev.HoldReleased()
@@ -187,6 +188,7 @@ def _within_incident(
         | ev.TriggerJoined
         | ev.ProofFound
         | ev.Attributed
+        | ev.DoubtFound
         | ev.Acknowledged
         | ev.HoldSet
         | ev.HoldReleased
@@ -217,6 +219,8 @@ def _within_incident(
             )
         case ev.ProofFound(kind, sentence):
             incident = replace(incident, proof={**incident.proof, kind: sentence})
+        case ev.DoubtFound(kind, sentence):
+            incident = replace(incident, doubts={**incident.doubts, kind: sentence})
         case ev.Attributed(found):
             data = found.origin is Origin.DATA and found.both
             enters = stronger(incident.enters, RungKind.DATA) if data else incident.enters

@@ -48,6 +48,8 @@ def _tell_climb(event: ev.Event) -> str:
             return f"Also in breach: {evidence.sentence}"
         case ev.ProofFound(_, sentence):
             return f"Evidence that the release did it: {sentence}"
+        case ev.DoubtFound(_, sentence):
+            return f"Data waits for a person: {sentence}"
         case ev.Attributed(found):
             return f"It looks like *{found.origin}*: {found.why}" if found.origin is not Origin.UNKNOWN else ""
         case ev.RungEntered(rung, _, expected, reason):

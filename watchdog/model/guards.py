@@ -8,7 +8,7 @@ from watchdog.model.attribution import Attribution, Comparison
 from watchdog.model.communication import Notice, NoticeOutcome, Plan
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
 from watchdog.model.releases import Release, ReleaseState
-from watchdog.model.rules import Rule, RungKind
+from watchdog.model.rules import Brake, Rule, RungKind
 from watchdog.model.signals import SignalId, SignalSpec
 from watchdog.model.time import MINUTE, Span, Time
 from watchdog.model.verdicts import Basis, Evidence
@@ -26,6 +26,7 @@ class GuardSettings:
         data_rollbacks: Automatic data rollbacks that one release may have.
         evidence: Counters whose rise since T-0 proves that the release hurts the schema (SQLSTATE by label).
         versions: How versions of the service are told apart, for attribution.
+        brakes: Levels whose change since T-0 may be the cause instead of the release.
         needs_certificate: Whether a release is armed only with a certificate that its rollback restores.
     """
 
@@ -42,6 +43,7 @@ class GuardSettings:
     blind_after: Span = 5 * MINUTE
     evidence: tuple["SchemaErrors", ...] = ()
     versions: tuple[Comparison, ...] = ()
+    brakes: tuple[Brake, ...] = ()
     needs_certificate: bool = False
 
 
@@ -233,6 +235,7 @@ class Incident:
         enters: The lowest rung that can undo what was seen.
         asked_for: The highest rung that a person asked for.
         attribution: What hurts, as far as the signals tell; None while nobody compares versions.
+        doubts: What happened at the same time and may be the cause instead, one sentence each.
     """
 
     id: str
@@ -247,6 +250,7 @@ class Incident:
     asked_for: RungKind | None = None
     proof: Mapping[str, str] = field(default_factory=dict)
     attribution: Attribution | None = None
+    doubts: Mapping[str, str] = field(default_factory=dict)
     acknowledged_by: str = ""
     acknowledged_at: Time | None = None
     run: Run | None = None

@@ -34,12 +34,14 @@ class Judged:
         rechecks: Rules of the open incident judged since its last rung.
         proof: Positive evidence by kind, one sentence each.
         attribution: What hurts, as far as the signals tell now.
+        doubts: What happens at the same time and may be the cause instead, by kind, one sentence each.
     """
 
     verdicts: Mapping[str, Verdict]
     rechecks: tuple[Recheck, ...] = ()
     proof: Mapping[str, str] = field(default_factory=dict)
     attribution: Attribution | None = None
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,19 @@ class StallRule(RuleBase):
     after: Span = 10 * SECOND
 
 
+@dataclass(frozen=True, kw_only=True)
+class Brake:
+    """A level that, when it is another than before T-0, may itself be the cause: then data waits for a person.
+
+    Attributes:
+        of: A gauge, such as when the server was started.
+        why: What a change means, as a sentence without full stop.
+    """
+
+    of: Selector
+    why: str
+
+
 Rule: TypeAlias = RatioRule | LatencyRule | CountRule | GaugeRule | CheckRule | StallRule
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
+from watchdog.engine.doubts import Neighbour
 from watchdog.engine.refused import RefusedError
 from watchdog.model.commands import Cancel, Command, Execute, Reconcile, Send, Verify
 from watchdog.model.events import Event, Stored
@@ -47,12 +48,14 @@ class GuardParts:
     Attributes:
         build: The action of a step.
         vouch: The release with its certificate struck down if that proves nothing here.
+        targets: The names of all that it looks at or acts on.
     """
 
     settings: GuardSettings
     probes: tuple[WatchedProbe, ...]
     build: Callable[[Step], Action]
     vouch: Callable[[Release], Awaitable[Release]]
+    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,19 @@ class GuardRuntime:
         self.actor = Actor(guard.settings, parts.journal, parts.clock, parts.holder, self._reconcile)
         self.executor = Executor(self.actor, parts.clock, guard.build, self._braked)
         self.sender = Sender(self.actor, parts.clock, parts.channels)
-        self.observer = Observer(self.actor, parts.clock, parts.samples, guard.probes)
+        self.targets = guard.targets
+        self.others: tuple[GuardRuntime, ...] = ()
+        self.observer = Observer(self.actor, parts.clock, parts.samples, guard.probes, self._neighbours)
         self.vouch = guard.vouch
         self._switch = parts.switch
 
     def _reconcile(self, _guard: Guard, commands: frozenset[Command]) -> None:
         self.executor.reconcile(frozenset(one for one in commands if isinstance(one, (Execute, Verify, Cancel))))
         self.sender.reconcile(frozenset(one for one in commands if isinstance(one, (Send, Reconcile))))
+
+    def _neighbours(self) -> Iterator[Neighbour]:
+        for other in self.others:
+            yield Neighbour(other.actor.guard, bool(self.targets & other.targets))
 
     def _braked(self) -> bool:
         frozen = self._switch.frozen(self.name)
@@ -135,6 +144,8 @@ class Daemon:
     def __init__(self, parts: DaemonParts) -> None:
         self._parts = parts
         self._guards = {guard.settings.name: GuardRuntime(parts, guard) for guard in parts.guards}
+        for runtime in self._guards.values():
+            runtime.others = tuple(other for other in self._guards.values() if other is not runtime)
         self._supervisor = Supervisor(parts.clock)
         self._ticker = parts.ticker
         self._watching = False

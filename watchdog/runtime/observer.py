@@ -1,13 +1,14 @@
 """The observer: ticks a guard's probes, keeps their samples, and hands the actor one evaluation after the other."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from watchdog.engine.assess import assess
 from watchdog.engine.baseline import freeze
+from watchdog.engine.doubts import Neighbour
 from watchdog.engine.windows import Windows, empty, observe_all
 from watchdog.model.events import Event
 from watchdog.model.guards import Guard
@@ -48,7 +49,15 @@ class Observer:
         judged_at: When the guard was judged last.
     """
 
-    def __init__(self, actor: Teller, clock: Clock, store: SampleStore, probes: Sequence[WatchedProbe]) -> None:
+    def __init__(
+        self,
+        actor: Teller,
+        clock: Clock,
+        store: SampleStore,
+        probes: Sequence[WatchedProbe],
+        neighbours: Callable[[], Iterable[Neighbour]] = tuple,
+    ) -> None:
+        """Reads nothing yet; `neighbours` are the other guards, as they stand."""
         settings = actor.guard.settings
         self.probes = tuple(probes)
         self.every = min((probe.every for probe in probes), default=5 * SECOND)
@@ -60,6 +69,7 @@ class Observer:
         self.tick_lag: Span = 0
         self.windows: Windows = empty(settings.signals, keep=max(15 * MINUTE, settings.baseline + 10 * MINUTE))
         self._actor = actor
+        self._neighbours = neighbours
         self._clock = clock
         self._store = store
         self._name = settings.name
@@ -134,7 +144,7 @@ class Observer:
             except JournalError as error:
                 log.error("samples were not kept; judging goes on", guard=self._name, error=str(error))
             self.windows = observe_all(self.windows, fresh)
-        judged = assess(self._actor.guard, self.windows, self._clock.now())
+        judged = assess(self._actor.guard, self.windows, self._clock.now(), self._neighbours())
         self.verdicts, self.judged_at = judged.verdicts, self._clock.now()
         self._actor.tell(judged)
 

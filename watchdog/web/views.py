@@ -200,6 +200,7 @@ def incident_view(incident: Incident, release: ReleaseRecord | None, now: Time) 
         "enters": incident.enters,
         "evidence": [evidence_view(one) for one in incident.evidence],
         "proof": dict(incident.proof),
+        "doubts": dict(incident.doubts),
         "attribution": {"origin": incident.attribution.origin, "why": incident.attribution.why}
         if incident.attribution
         else None,

@@ -18,6 +18,7 @@ from watchdog.model.events.guarding import (
 from watchdog.model.events.incidents import (
     Acknowledged,
     Attributed,
+    DoubtFound,
     HoldReleased,
     HoldSet,
     IncidentOpened,
@@ -84,6 +85,7 @@ Event: TypeAlias = (
     | TriggerJoined
     | ProofFound
     | Attributed
+    | DoubtFound
     | Acknowledged
     | HoldSet
     | HoldReleased
@@ -142,6 +144,7 @@ __all__ = [
     "CompensationBegan",
     "Denied",
     "Disarmed",
+    "DoubtFound",
     "EpochClaimed",
     "Event",
     "Frozen",

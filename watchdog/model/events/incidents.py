@@ -50,6 +50,14 @@ class ProofFound:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtFound:
+    """Something else happens at the same time; data waits for a person."""
+
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attributed:
     """What hurts, when that is known, or is seen otherwise than before."""
 
