@@ -10,6 +10,7 @@ from benchmarks.detection.kinds import WELL, Acted, Kind
 from benchmarks.detection.service import Conditions, Service
 from benchmarks.detection.traffic import EVERY
 from benchmarks.detection.watched import Watched, release
+from watchdog.engine.doubts import Neighbour
 from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.guards import GuardSettings, RunOutcome
@@ -66,8 +67,13 @@ def play(settings: GuardSettings, kind: Kind, seed: Sequence[int]) -> Outcome:
     for _ in range(int(rng.integers(6, 120))):
         _tick(watched, service, WELL)
     began, acted, course = watched.now, Acted(), kind.make(rng)
-    for _ in range(AFTER):
-        _tick(watched, service, course(in_seconds(watched.now - began), acted))
+    other = Watched(settings, now=began) if kind.neighbour else None
+    applied = int(rng.integers(1, 12))
+    for tick in range(AFTER):
+        if other is not None:
+            _deploy(other, watched.now, tick, applied)
+        beside = () if other is None else (Neighbour(other.guard, shares=True),)
+        _tick(watched, service, course(in_seconds(watched.now - began), acted), *beside)
         acted = _did(service, acted, watched.step())
         if watched.over:
             break
@@ -75,10 +81,19 @@ def play(settings: GuardSettings, kind: Kind, seed: Sequence[int]) -> Outcome:
     return _outcome(watched, kind, began, healed=healed)
 
 
-def _tick(watched: Watched, service: Service, conditions: Conditions) -> None:
+def _tick(watched: Watched, service: Service, conditions: Conditions, *beside: Neighbour) -> None:
     watched.now += EVERY
     watched.observe(service.read(conditions, watched.now))
-    watched.judge()
+    watched.judge(*beside)
+
+
+def _deploy(other: Watched, now: Time, tick: int, applied: int) -> None:
+    """The other team's release: its change begins at the first tick and is out after some more."""
+    other.now = now
+    if tick == 0:
+        other.start(release())
+    elif tick == applied:
+        other.say(inputs.Arm("their pipeline"))
 
 
 def _did(service: Service, acted: Acted, step: Step | None) -> Acted:

@@ -35,6 +35,7 @@ class Kind:
         ends: Rungs of which one ends it; none for an innocent one.
         applying: It happens while the migration is still applied.
         share: Of requests that the new version answers; drawn by lot where it is 0.
+        neighbour: Another guard of the same daemon, over the same database, starts a release when it begins.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Kind:
     compatible: Compatibility = Compatibility.COMPATIBLE
     applying: bool = False
     share: float = 0.0
+    neighbour: bool = False
     note: str = ""
 
 
@@ -169,8 +171,11 @@ INNOCENT: Final = (
     Kind(
         "another team's schema change",
         _foreign_schema,
-        note="in a database that both share, so that our own service counts 42P01 or 42703",
+        neighbour=True,
+        note="in a database that both share, so that our own service counts 42P01 or 42703; another guard of the same"
+        " daemon watches it, and it takes a second to a minute to apply",
     ),
+    Kind("the same, and nobody knows", _foreign_schema, note="no guard watches what the other team does"),
 )
 GUILTY: Final = (
     Kind("schema errors", _schema, (RungKind.DATA,), Compatibility.INCOMPATIBLE, note="in both versions"),

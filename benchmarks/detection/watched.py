@@ -12,6 +12,7 @@ from watchdog.config import load
 from watchdog.engine.assess import assess
 from watchdog.engine.baseline import freeze
 from watchdog.engine.decide import decide
+from watchdog.engine.doubts import Neighbour
 from watchdog.engine.due import due
 from watchdog.engine.evolve import evolve
 from watchdog.engine.windows import Windows, empty, observe_all
@@ -111,9 +112,9 @@ class Watched:
         verdicts = assess(self.guard, self.windows, self.now).verdicts
         self.say(inputs.StartRelease(what, baseline, refusal, verdicts))
 
-    def judge(self) -> None:
-        """One evaluation."""
-        self.say(assess(self.guard, self.windows, self.now))
+    def judge(self, *neighbours: Neighbour) -> None:
+        """One evaluation, beside the other guards of the daemon."""
+        self.say(assess(self.guard, self.windows, self.now, neighbours))
 
     def step(self) -> Step | None:
         """Carries out the step that is due, if one is; it takes no time of its own."""

@@ -74,6 +74,31 @@ def test_what_cannot_be_told_is_not_guessed(seen: Windows) -> None:
     assert _cause(seen) is Origin.UNKNOWN
 
 
+def test_a_version_that_stopped_when_the_new_one_came_tells_nothing() -> None:
+    """It was well before the last change, and never ran beside the new one."""
+    before = (("version", "v1"),)
+    after = (("version", "v2"),)
+    seen = windows(
+        [signal("requests"), signal("errors")],
+        read("requests", [100 * n for n in range(7)], labels=before),
+        read("errors", [0] * 7, labels=before),
+        read("requests", [100 * n for n in range(6)], labels=after, start=at(32)),
+        read("errors", [40 * n for n in range(6)], labels=after, start=at(32)),
+    )
+    assert _cause(seen) is Origin.UNKNOWN
+    assert _cause(seen, SCHEMA) is Origin.DATA
+
+
+def test_a_change_that_breaks_both_is_seen_although_they_were_well_for_long() -> None:
+    samples = []
+    for version in ("v1", "v2"):
+        labels = (("version", version),)
+        samples.append(read("requests", [100 * n for n in range(121)], labels=labels))
+        samples.append(read("errors", [max(0, 40 * (n - 114)) for n in range(121)], labels=labels))
+    seen = windows([signal("requests"), signal("errors")], *samples)
+    assert attribute(seen, COMPARISON, RELEASE, SCHEMA, T0, at(600)).origin is Origin.DATA
+
+
 def test_what_happened_before_the_release_does_not_count() -> None:
     seen = _of(v1=(100, 40), v2=(100, 0))
     assert attribute(seen, COMPARISON, RELEASE, {}, at(55), at(60)).origin is not Origin.CODE

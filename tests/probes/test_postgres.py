@@ -40,9 +40,12 @@ async def test_a_quiet_database_has_a_value_for_everything_but_the_lag_of_a_stan
     lag = readings.pop("replication_lag_seconds")[()] if isinstance(readings, dict) else None
     assert isinstance(lag, Missing)
     assert "is a standby connected?" in lag.detail
-    quiet = set(get_args(Of)) - {"replication_lag_seconds", "reachable", "commits", "rollbacks"}
+    quiet = set(get_args(Of)) - {"replication_lag_seconds", "reachable", "commits", "rollbacks", "started"}
     assert {name: readings[name] for name in quiet} == {name: {(): 0.0} for name in quiet}
     assert readings["reachable"] == {(): 1.0}
+    (started,) = readings["started"].values()
+    assert isinstance(started, float)
+    assert started > 1_600_000_000
 
 
 async def test_it_is_one_statement(pg_target: PostgresTarget, build: Build, admin: Connection) -> None:

@@ -39,7 +39,7 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
     CheckRule: {"confirm": AtLeastOne},
     StallRule: {"after": PositiveLength},
     SchemaErrors: {"signal": Name, "min_count": Positive},
-    Comparison: {"label": Name, "above": Ratio},
+    Comparison: {"label": Name, "above": Ratio, "window": PositiveLength},
     Brake: {"why": Line},
     Step: {"name": Line, "target": Name, "timeout": PositiveLength},
     Rung: {

@@ -44,14 +44,15 @@ class _Side:
 def attribute(
     windows: Windows, comparison: Comparison, release: Release, proof: Mapping[str, str], t0: Time, now: Time
 ) -> Attribution:
-    """What hurts since T-0, from the shares of bad among all of each version.
+    """What hurts, from the shares of bad among all of each version while they ran side by side.
 
     Args:
         proof: Positive evidence that the release hurts the schema or the data, one sentence by kind.
         t0: The start of the first change; what happened before says nothing about the release.
     """
-    new = _side(windows, comparison, release.new_version, t0, now)
-    old = _others(windows, comparison, release.new_version, t0, now)
+    since = max(t0, now - comparison.window, _began(windows, comparison, release.new_version))
+    new = _side(windows, comparison, release.new_version, since, now)
+    old = _others(windows, comparison, release.new_version, since, now)
     if damaged := next((said for kind, said in proof.items() if kind.startswith("integrity")), ""):
         return Attribution(Origin.DATA, damaged)
     schema = next(iter(proof.values()), "")
@@ -79,6 +80,14 @@ def _of(comparison: Comparison, new: _Side | None, old: _Side | None, schema: st
     if old is None or not old.total:
         return Attribution(Origin.UNKNOWN, "no old version runs beside the new one, so nothing tells code from data")
     return Attribution(Origin.UNKNOWN, f"the versions cannot be told apart yet: {new.said}, {old.said}")
+
+
+def _began(windows: Windows, comparison: Comparison, version: str) -> Time:
+    """When a version was first seen, as far back as samples reach."""
+    where = ((comparison.label, version),)
+    labels = tuple(sorted({*comparison.total.where, *where}))
+    seen = (series.times[0] for _, series in select(windows, Selector(comparison.total.signal, labels)) if series.times)
+    return min(seen, default=0)
 
 
 def _side(windows: Windows, comparison: Comparison, version: str, t0: Time, now: Time) -> _Side | None:

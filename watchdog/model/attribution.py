@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchdog.model.signals import Selector
+from watchdog.model.time import MINUTE, Span
 
 
 class Origin(StrEnum):
@@ -35,9 +36,11 @@ class Comparison:
     Attributes:
         label: That holds the version of the code.
         above: The share of bad (0 to 1) from which a version counts as failing.
+        window: How far back is looked: a version that was well before the last change says nothing of it.
     """
 
     bad: Selector
     total: Selector
     label: str = "version"
     above: float = 0.05
+    window: Span = MINUTE

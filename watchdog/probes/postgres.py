@@ -25,6 +25,7 @@ Of: TypeAlias = Literal[
     "connections",
     "replication_lag_seconds",
     "longest_lock_wait_seconds",
+    "started",
 ]
 
 _COUNTERS: Final[frozenset[Of]] = frozenset({"commits", "rollbacks", "deadlocks"})
@@ -72,6 +73,7 @@ _EXPRESSIONS: Final[Mapping[Of, LiteralString]] = {
         SELECT extract(epoch FROM clock_timestamp() - min(waitstart))
         FROM locks WHERE NOT granted AND pid IN (SELECT pid FROM sessions)
     ), 0)""",
+    "started": "extract(epoch FROM pg_postmaster_start_time())",
 }
 
 # Without pg_read_all_stats these would silently see only our own sessions.
@@ -100,7 +102,8 @@ class PostgresRead:
             `waiting_locks` (sessions that wait for any lock), `blocked_ddl` (sessions that wait behind somebody who
             holds or wants ACCESS EXCLUSIVE on a table), `oldest_transaction_seconds`, `longest_lock_wait_seconds`;
             counters of this database: `commits` (our own readings among them), `rollbacks`, `deadlocks`;
-            `replication_lag_seconds` (of the slowest standby, or of this server if it is one).
+            `replication_lag_seconds` (of the slowest standby, or of this server if it is one); `started` (when the
+            server was started, seconds since 1970: after a restart or a failover it is another number).
     """
 
     of: Of
