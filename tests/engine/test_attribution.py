@@ -147,6 +147,16 @@ def test_data_waits_for_a_person_where_it_does_not_look_like_the_data(told: Attr
     assert waits(climb) == f"it does not look like the data ({told.origin}): {told.why}"
 
 
+def test_after_the_data_rung_began_nothing_more_is_made_of_it() -> None:
+    climb = _breached(replace(DATA, both=False), SCHEMA)
+    while climb.phase() is RunPhase.ACTING and not _incident(climb).data_touched:
+        climb.after(Recovery.STILL_BROKEN)
+    assert _incident(climb).data_touched
+    climb.say(replace(judged(errors=breach(), proof=SCHEMA), attribution=CODE, doubts={"x": "a node was lost"}))
+    assert _incident(climb).attribution == replace(DATA, both=False)
+    assert _incident(climb).doubts == {}
+
+
 def test_people_are_told_what_it_looks_like() -> None:
     guard = _breached(None).guard
     assert tell(guard, ev.Attributed(CODE)) == "It looks like *code*: only the new version fails"

@@ -98,8 +98,10 @@ def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event
     if incident is not None and incident.recovered_at is None:
         yield from _join(incident, breaches)
         yield from _new_proof(incident.proof, judged)
-        yield from _attributed(incident.attribution, judged)
-        yield from _new_doubts(incident.doubts, judged)
+        # Once data was touched, what the versions show is no longer what the release did.
+        if not incident.data_touched:
+            yield from _attributed(incident.attribution, judged)
+            yield from _new_doubts(incident.doubts, judged)
     elif breaches:
         if incident is not None:
             yield ev.Resolved("watchdog", "it had recovered and is in breach again")
