@@ -229,8 +229,14 @@ def _incident_notes(outcomes: Sequence[Outcome]) -> Iterator[str]:
     wrong = [one for one in outcomes if one.kind in names and one.data == "automatic"]
     yield ""
     yield f"Goal, no innocent incident rolls data back by itself: **{'missed' if wrong else 'met'}** ({len(wrong)})."
-    for (kind, reason), count in Counter((one.kind, _blank(one.reason)) for one in wrong).most_common(8):
-        yield f"- {kind}, {count} times: {reason}"
+    for name in dict.fromkeys(one.kind for one in wrong):
+        reasons = [one.reason for one in wrong if one.kind == name]
+        yield f"- {name}, {len(reasons)} times; for example: {reasons[0]}"
+    cheaper = {kind.name for kind in GUILTY if RungKind.DATA not in kind.ends}
+    needless = Counter(one.kind for one in outcomes if one.kind in cheaper and one.data == "automatic")
+    yield ""
+    yield f"Data rolled back by itself where a lower rung was right: {needless.total()}."
+    yield from (f"- {name}: {count}" for name, count in needless.items())
     yield from ("", "Why the data rung waited for a person in guilty incidents whose right rung is data:", "")
     meant = {kind.name for kind in GUILTY if RungKind.DATA in kind.ends}
     waited = Counter((one.kind, _blank(one.reason)) for one in outcomes if one.kind in meant and one.data == "proposed")

@@ -105,6 +105,15 @@ def test_nothing_in_use_is_said(pg_database: str, mixed: Path) -> None:
     assert "DROP COLUMN old" in told["contract"]
 
 
+def test_where_use_cannot_be_seen_the_script_is_split_and_that_is_said(pg_database: str, mixed: Path) -> None:
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        connection.execute(SCHEMA)
+    said = watchdog(str(mixed), "--database", pg_database, "--json")
+    assert said.exit_code == 0
+    assert "pg_stat_statements is not installed in this database" in said.stderr
+    assert json.loads(said.stdout)["looked"] is False
+
+
 def test_without_a_database_what_needs_one_is_refused_by_line(mixed: Path) -> None:
     said = watchdog(str(mixed))
     assert said.exit_code == 1

@@ -42,22 +42,31 @@ def split(
     Status 1: something is still used, or the script cannot be split.
     """
     script = _read(file)
-    parts, used = asyncio.run(_looked(script, database)) if database else (split_script(script, Facts()), ())
+    parts, used, unseen = (
+        asyncio.run(_looked(script, database)) if database else (split_script(script, Facts()), (), "")
+    )
+    looked = database is not None and not unseen
+    if unseen:
+        complain(unseen)
     written = _write(file, out, parts) if out is not None else ()
     if as_json:
-        emit(
-            {**asdict(parts), "written": written, "used": [asdict(one) for one in used], "looked": database is not None}
-        )
+        emit({**asdict(parts), "written": written, "used": [asdict(one) for one in used], "looked": looked})
     else:
-        _say(parts, written, used, looked=database is not None)
+        _say(parts, written, used, looked=looked)
     if used:
         raise typer.Exit(1)
 
 
-async def _looked(script: str, database: str) -> tuple[Split, tuple[Use, ...]]:
+async def _looked(script: str, database: str) -> tuple[Split, tuple[Use, ...], str]:
+    """The two parts, what still uses them, and why that cannot be seen."""
     async with connected(database) as connection:
         parts = split_script(script, await facts_about(connection, script))
-        return parts, uses(parts.contracted, await running(connection), script) if parts.contracted else ()
+        if not parts.contracted:
+            return parts, (), ""
+        try:
+            return parts, uses(parts.contracted, await running(connection), script), ""
+        except WatchdogError as error:
+            return parts, (), str(error)
 
 
 def _say(parts: Split, written: tuple[str, ...], used: tuple[Use, ...], *, looked: bool) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
+
 from watchdog.demo.before import Systems
 from watchdog.demo.daemon import DemoDaemon
 from watchdog.demo.outcome import ended, proposed, settled
@@ -11,9 +13,12 @@ from watchdog.demo.release import RELEASE, ReleaseSteps
 from watchdog.demo.stack import Stack
 from watchdog.doubles.slack import SlackDouble
 from watchdog.model.time import Time
+from watchdog.ports.errors import WatchdogError
 from watchdog.runtime.clock import SystemClock
 
 FLAG = "migration_reembed_documents_enabled"
+HURTS: dict[str, str] = {"schema": "add_compliance_score (required)", "integrity": "reembed_documents"}
+"""The change with which the damage of a fault begins."""
 
 
 class Acts:
@@ -70,21 +75,34 @@ class Acts:
             },
         )
         self.say("T-0: the baseline is frozen, the first change begins")
-        for change in self.release.changes():
-            await change.run()
-            self.say(f"applied {change.name}")
-        if self.stack.fault in {"schema", "integrity"}:
-            self.hurt_at = self._clock.now()
+        if not await self._apply():
+            return
         await self.stack.stop_service()
         await self.stack.start_service("v2")
         await self.release.enable_flag()
         self.say("new code v2 is out, its flag is on")
         if self.stack.fault == "flag":
             self.hurt_at = self._clock.now()
-        view = await self.daemon.get()
-        if not view["incident"]:
+        if not (await self.daemon.get())["incident"]:
             await self.daemon.post("arm")
             self.say("armed: baking for 30 s")
+
+    async def _apply(self) -> bool:
+        """Every change, as long as none is refused; whether the new code may go out."""
+        for change in self.release.changes():
+            try:
+                await change.run()
+            except (WatchdogError, psycopg.Error) as error:
+                self.say(f"{change.name} is not applied: {error}")
+                self.say("the team's pipeline ends here: no further change, no new code")
+                return False
+            self.say(f"applied {change.name}")
+            if change.name == HURTS.get(self.stack.fault):
+                self.hurt_at = self._clock.now()
+        if (await self.daemon.get())["incident"]:
+            self.say("an incident is open, so the new code stays where it is")
+            return False
+        return True
 
     async def _outcome(self) -> None:
         fault = self.stack.fault
