@@ -12,7 +12,7 @@ from benchmarks.detection import latency
 from benchmarks.detection.compare import MINUTE, mann_whitney, minutes, three_of_five
 from benchmarks.detection.replay import replay
 from benchmarks.detection.traffic import DAY, EVERY, Regime, Shape, bads, counter, day_levels, day_rates, totals
-from benchmarks.detection.twin import Bools, Read, firing, read_latency, read_ratio, verdicts
+from benchmarks.detection.twin import Bools, Read, firing, read_latency, read_ratio, usual, verdicts
 from watchdog.model.guards import GuardSettings
 from watchdog.model.rules import LatencyRule, Mode, RatioRule
 
@@ -88,12 +88,14 @@ def _errors(rng: np.random.Generator, result: Tally, settings: GuardSettings, co
     share, _ = day_levels(rng, regime, count, BEFORE)
     total = totals(rng, day_rates(regime, count, BEFORE))
     bad = bads(rng, total, share, regime.burstiness)
-    fires = _modes(result, read_ratio(counter(bad), counter(total), rule, EVERY), rule)
+    before = slice(BEFORE - BASELINE, BEFORE)
+    usuals = usual(bad[:, before], total[:, before])
+    fires = _modes(result, read_ratio(counter(bad), counter(total), rule, EVERY, usuals), rule)
     shares = minutes(bad, total)
-    before = BEFORE // MINUTE
-    result.add(THREE, three_of_five(shares, rule.above)[:, before:], quiet=15)
+    hour = BEFORE // MINUTE
+    result.add(THREE, three_of_five(shares, rule.above)[:, hour:], quiet=15)
     ranked = max(0, min(count, RANKED - result.ranked))
-    result.add(RANKS, mann_whitney(shares[:ranked], before), quiet=1)
+    result.add(RANKS, mann_whitney(shares[:ranked], hour), quiet=1)
     result.ranked += ranked
     for day in np.flatnonzero(fires.any(axis=1)):
         if sum(result.data.values()) < REPLAYED:

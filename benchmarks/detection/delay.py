@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.detection import latency
 from benchmarks.detection.clean import BURSTINESS, OF_ERRORS, OF_LATENCY, RATES
 from benchmarks.detection.traffic import EVERY, TICK, bads, counter, totals
-from benchmarks.detection.twin import Bools, Floats, Read, firing, read_latency, read_ratio, verdicts
+from benchmarks.detection.twin import Bools, Floats, Read, firing, read_latency, read_ratio, usual, verdicts
 from watchdog.model.guards import GuardSettings
 from watchdog.model.rules import LatencyRule, Mode, RatioRule
 
@@ -89,7 +89,8 @@ def _errors(
     hit = rng.binomial(total.astype(np.int64), part).astype(np.float64)
     bad = bads(rng, hit, np.full(part.shape, fault.size), fault.burstiness)
     bad += bads(rng, total - hit, np.full(part.shape, NORMAL), fault.burstiness)
-    return read_ratio(counter(bad), counter(total), rule, EVERY), rule
+    usuals = usual(bad[:, :BASELINE], total[:, :BASELINE])
+    return read_ratio(counter(bad), counter(total), rule, EVERY, usuals), rule
 
 
 def _latency(

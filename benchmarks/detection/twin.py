@@ -4,7 +4,7 @@ It is there for volume only (thousands of simulated days); `tests/benchmarks/tes
 engine's own answers, tick by tick.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
@@ -12,6 +12,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from watchdog.engine.fit import fit
+from watchdog.engine.judge import measure
+from watchdog.model.guards import Baseline, Usual
 from watchdog.model.rules import LatencyRule, Mode, RatioRule
 from watchdog.model.time import Span
 
@@ -52,10 +55,12 @@ class Limits:
     """What a series is compared with, one number a series.
 
     Attributes:
-        above: The threshold of the share (0 to 1).
+        written: The threshold of the share as the rule says it (0 to 1).
+        above: The threshold of the confident test.
         burstiness: By which the sample size is deflated.
     """
 
+    written: Floats
     above: Floats
     burstiness: Floats
 
@@ -75,22 +80,37 @@ class Bucket:
     inside: Floats
 
 
-def limits(rule: RatioRule | LatencyRule, count: int) -> Limits:
-    """The rule's own, for so many series."""
-    above = rule.above if isinstance(rule, RatioRule) else 1.0 - rule.quantile
-    return Limits(np.full(count, above), np.full(count, rule.confidence.burstiness))
+Usuals: TypeAlias = Sequence[Usual | None]
+"""What each series looked like before T-0, as the engine fits it."""
 
 
-def read_ratio(bad: Floats, total: Floats, rule: RatioRule, every: Span) -> Read:
+def limits(rule: RatioRule | LatencyRule, usuals: Usuals) -> Limits:
+    """By the engine's own reckoning."""
+    written = rule.above if isinstance(rule, RatioRule) else 1.0 - rule.quantile
+    baselines = (Baseline(0, 0, usual={rule.name: one}) if one is not None else None for one in usuals)
+    found = [measure(rule, written, baseline) for baseline in baselines]
+    return Limits(
+        np.array([one.written for one in found]),
+        np.array([one.above for one in found]),
+        np.array([one.burstiness for one in found]),
+    )
+
+
+def usual(bad: Floats, total: Floats) -> list[Usual | None]:
+    """What is usual in each series, from the bad and all events of each tick before T-0."""
+    return [fit(list(zip(*one, strict=True))) for one in zip(bad.tolist(), total.tolist(), strict=True)]
+
+
+def read_ratio(bad: Floats, total: Floats, rule: RatioRule, every: Span, usuals: Usuals | None = None) -> Read:
     """The share of bad among all; both arrays are counters as read, `every` apart."""
 
     def counted(ticks: int) -> tuple[Floats, Floats]:
         return _risen(bad, ticks), _risen(total, ticks)
 
-    return _read(counted, rule, limits(rule, len(total)), every)
+    return _read(counted, rule, limits(rule, usuals or [None] * len(total)), every)
 
 
-def read_latency(bucket: Bucket, total: Floats, rule: LatencyRule, every: Span) -> Read:
+def read_latency(bucket: Bucket, total: Floats, rule: LatencyRule, every: Span, usuals: Usuals | None = None) -> Read:
     """The share that is slower than the limit."""
     inside = bucket.inside[:, None]
 
@@ -98,7 +118,7 @@ def read_latency(bucket: Bucket, total: Floats, rule: LatencyRule, every: Span) 
         lower, upper, count = _risen(bucket.below, ticks), _risen(bucket.upto, ticks), _risen(total, ticks)
         return np.maximum(0.0, count - (lower + (upper - lower) * inside)), count
 
-    return _read(counted, rule, limits(rule, len(total)), every)
+    return _read(counted, rule, limits(rule, usuals or [None] * len(total)), every)
 
 
 def _risen(counter: Floats, ticks: int) -> Floats:
@@ -132,7 +152,7 @@ def _read(
         for bads, totals, ticks in zip((bad, recent_bad), (total, recent_total), windows, strict=True)
     ]
     sure[rows, columns] = (lowers[0] > limits.above[rows]) & (lowers[1] > limits.above[rows])
-    return Read(sure, recent > above, recent_total >= rule.min_samples, total > 0)
+    return Read(sure, recent > limits.written[:, None], recent_total >= rule.min_samples, total > 0)
 
 
 def _share(bad: Floats, total: Floats) -> Floats:
@@ -169,13 +189,14 @@ def verdicts(read: Read, mode: Mode) -> Codes:
 def firing(said: Codes, hold: Span, every: Span) -> Bools:
     """Where a breach may open an incident: a confident one at once, a literal one after the hold.
 
-    A breach is pending from its first tick to the next Ok; no data neither begins nor ends it.
+    A breach is pending from its first tick to the next Ok, or to when there is no traffic to speak of, which is the
+    only way in which there is no data here.
     """
     breach: Bools = (said == Said.LITERAL) | (said == Said.CONFIDENT)
     if not hold:
         return breach
     at = np.arange(said.shape[1])
-    began = _first_after(breach, _last(said == Said.OK, at))
+    began = _first_after(breach, _last((said == Said.OK) | (said == Said.NO_DATA), at))
     held: Bools = (breach & ((at - began) * every >= hold)) | (said == Said.CONFIDENT)
     return held
 

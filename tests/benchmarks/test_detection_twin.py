@@ -13,7 +13,7 @@ from benchmarks.detection.bounds import percentile, poisson_bounds
 from benchmarks.detection.compare import mann_whitney, three_of_five
 from benchmarks.detection.latency import BOUNDS, beyond, bucket, limit
 from benchmarks.detection.traffic import EVERY, bads, counter, totals
-from benchmarks.detection.twin import Bucket, Codes, Floats, Said, firing, read_latency, read_ratio, verdicts
+from benchmarks.detection.twin import Bucket, Codes, Floats, Said, firing, read_latency, read_ratio, usual, verdicts
 from watchdog.engine.baseline import freeze
 from watchdog.engine.decide import decide
 from watchdog.engine.evolve import evolve
@@ -107,6 +107,23 @@ def test_a_ratio_reads_as_the_engine_reads_it(rate: float, share: float, burstin
     assert opened(rule, said) == np.flatnonzero(firing(mine, rule.hold, EVERY)[0]).tolist()
 
 
+@pytest.mark.parametrize(("share", "burstiness"), [(0.03, 0.1), (0.004, 0.0), (0.0, 0.0)])
+def test_a_ratio_is_compared_with_what_was_usual_as_in_the_engine(share: float, burstiness: float) -> None:
+    rng = np.random.default_rng(5)
+    shares = np.full((1, 300), share)
+    shares[:, 180:] = 0.09
+    total = totals(rng, np.full((1, 300), 20.0))
+    bad = bads(rng, total, shares, burstiness)
+    readings = ratio_readings(counter(bad)[0], counter(total)[0])
+    windows = observe_all(empty(SPECS, 15 * MINUTE), [one for group in readings[:121] for one in group])
+    baseline, _ = freeze(windows, START + 120 * EVERY, 10 * MINUTE, MINUTE, (RATIO,))
+    assert baseline is not None
+    assert [baseline.usual[RATIO.name]] == usual(bad[:, :120], total[:, :120])
+    mine = read_ratio(counter(bad), counter(total), RATIO, EVERY, [baseline.usual[RATIO.name]])
+    said = engine(RATIO, readings, baseline)
+    assert [code(one) for one in said] == verdicts(mine, RATIO.mode)[0].tolist()
+
+
 counts = st.lists(st.tuples(st.sampled_from([0, 1, 5, 25, 400]), st.floats(0, 1)), min_size=2, max_size=140)
 
 
@@ -173,9 +190,10 @@ def test_the_simulated_limit_is_what_a_histogram_makes_of_twice_the_quantile() -
     assert (counted.below <= counted.upto).all()
 
 
-def test_a_literal_breach_is_held_through_missing_data_and_ended_by_an_ok() -> None:
-    held: Codes = np.array([[1, 3, 3, 1, 0, 1, 1, 2]], dtype=np.int8)
-    assert firing(held, 3 * EVERY, EVERY)[0].tolist() == [False, False, False, True, False, False, False, True]
+def test_a_literal_breach_is_ended_by_an_ok_and_by_no_traffic() -> None:
+    held: Codes = np.array([[1, 1, 1, 1, 0, 1, 1, 2, 1, 3, 1, 1]], dtype=np.int8)
+    fires = firing(held, 3 * EVERY, EVERY)[0]
+    assert np.flatnonzero(fires).tolist() == [3, 7, 8]
 
 
 def test_the_methods_of_others_see_what_they_should() -> None:

@@ -43,7 +43,7 @@ def test_the_parameters_of_confidence_stand_flat_in_a_rule(project: Project) -> 
     project.change("rules/automatic.yaml", "    above: 5%\n", "    above: 5%\n    window: 2m\n    min_bad: 9\n")
     rule = loaded(project).guards[0].settings.rules[0]
     assert isinstance(rule, RatioRule)
-    assert (rule.confidence.window, rule.confidence.min_bad, rule.confidence.z) == (2 * MINUTE, 9, 2.326)
+    assert (rule.confidence.window, rule.confidence.min_bad, rule.confidence.z) == (2 * MINUTE, 9, 3.0)
 
 
 def test_a_rule_can_choose_series_by_their_labels(project: Project) -> None:

@@ -23,9 +23,9 @@ from watchdog.model import inputs
 from watchdog.model.communication import NoticeOutcome, Plan
 from watchdog.model.guards import RunPhase
 from watchdog.model.rules import GaugeRule, RungKind
-from watchdog.model.signals import Selector
+from watchdog.model.signals import Cause, Selector
 from watchdog.model.time import MINUTE, SECOND
-from watchdog.model.verdicts import Basis, Verdict
+from watchdog.model.verdicts import Basis, NoData, Verdict
 
 LITERAL = breach(basis=Basis.LITERAL)
 
@@ -79,7 +79,13 @@ class TestBreach:
         climb.say(judged(errors=LITERAL))
         assert climb.guard.incident is None
 
-    @pytest.mark.parametrize("verdict", [NO_DATA, PROBE_FAILED])
+    def test_two_breaches_with_no_traffic_between_them_are_not_one_long_one(self, climb: Climb) -> None:
+        climb.start()
+        climb.say(judged(errors=LITERAL))
+        climb.say(judged(errors=NO_DATA))
+        assert climb.guard.pending == {}
+
+    @pytest.mark.parametrize("verdict", [NoData(Cause.UNREACHABLE, "it does not answer"), PROBE_FAILED])
     def test_no_data_neither_begins_nor_ends_it_nor_acts(self, climb: Climb, verdict: Verdict) -> None:
         climb.start()
         climb.say(judged(errors=verdict))

@@ -51,13 +51,14 @@ def test_another_guard_in_trouble_is_a_doubt_for_a_while() -> None:
     assert doubts(GUARD, [_other(incident=_incident(at(60), at(70)))], NOTHING, at(90)) == {}
 
 
-def test_another_release_over_the_same_targets_is_a_doubt_while_it_is_applied() -> None:
+def test_another_release_over_the_same_targets_is_a_doubt_while_it_is_watched() -> None:
     applying = ReleaseRecord(replace(RELEASE, id="r9"), ReleaseState.APPLYING, T0)
     found = doubts(GUARD, [_other(release=applying)], NOTHING, at(90))
     assert found == {"deploy mail": "release r9 of guard mail goes out over the same targets"}
     assert doubts(GUARD, [_other(release=applying, shares=False)], NOTHING, at(90)) == {}
-    baking = replace(applying, state=ReleaseState.BAKING)
-    assert doubts(GUARD, [_other(release=baking)], NOTHING, at(90)) == {}
+    assert doubts(GUARD, [_other(release=replace(applying, state=ReleaseState.BAKING))], NOTHING, at(90)) == found
+    reversible = replace(applying, state=ReleaseState.REVERSIBLE)
+    assert doubts(GUARD, [_other(release=reversible)], NOTHING, at(90)) == {}
 
 
 def test_without_a_release_under_watch_there_is_nothing_to_doubt() -> None:

@@ -57,7 +57,7 @@ def test_a_few_bad_events_are_never_enough_for_confidence() -> None:
 
 
 def test_too_little_traffic_is_no_data_and_no_traffic_too() -> None:
-    few = judge(RATIO, traffic([1] * 10, [1] * 10), None, end(10))
+    few = judge(RATIO, traffic([1] * 16, [1] * 16), None, end(16))
     assert isinstance(few, Breach)
     assert few.evidence.basis is Basis.CONFIDENT
     literal = judge(replace(RATIO, mode=Mode.LITERAL), traffic([1] * 10, [1] * 10), None, end(10))

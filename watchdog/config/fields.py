@@ -32,6 +32,7 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
         "z": Positive,
         "burstiness": Ratio,
         "min_bad": Whole,
+        "times_usual": Positive,
     },
     RatioRule: {"above": Ratio, "min_samples": AtLeastOne},
     LatencyRule: {"quantile": Ratio, "times_baseline": Positive, "floor": Positive, "min_samples": AtLeastOne},

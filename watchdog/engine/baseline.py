@@ -1,13 +1,26 @@
 """Baselines: what every series looked like before T-0."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+
+from watchdog.engine.fit import fit, shares, slow_shares
+from watchdog.engine.proportion import quantile, slower_than
 from watchdog.engine.windows import SeriesWindow, Windows
-from watchdog.model.guards import Baseline, BaselineEntry
+from watchdog.model.guards import Baseline, BaselineEntry, Usual
+from watchdog.model.rules import LatencyRule, RatioRule, Rule
 from watchdog.model.signals import Histogram, Labels, SignalId, SignalKind
 from watchdog.model.time import Span, Time, in_seconds, say_span
 
 
-def freeze(windows: Windows, t0: Time, length: Span, minimum: Span) -> tuple[Baseline | None, str]:
-    """The baseline of the last `length` before T-0, or None and why it cannot be used."""
+def freeze(
+    windows: Windows, t0: Time, length: Span, minimum: Span, rules: Iterable[Rule] = ()
+) -> tuple[Baseline | None, str]:
+    """The baseline of the last `length` before T-0, or None and why it cannot be used.
+
+    Args:
+        rules: Those whose usual share is fitted.
+    """
     since = t0 - length
     entries: dict[SignalId, BaselineEntry] = {}
     oldest = t0
@@ -22,7 +35,31 @@ def freeze(windows: Windows, t0: Time, length: Span, minimum: Span) -> tuple[Bas
         return None, "no signal has been read yet"
     if t0 - oldest < minimum:
         return None, f"only {say_span(t0 - oldest)} of samples before T-0, {say_span(minimum)} are asked for"
-    return Baseline(max(since, oldest), t0, entries), ""
+    baseline = Baseline(max(since, oldest), t0, entries)
+    fitted = {rule.name: _usual(rule, windows, baseline) for rule in rules}
+    return replace(baseline, usual={name: one for name, one in fitted.items() if one is not None}), ""
+
+
+def _usual(rule: Rule, windows: Windows, baseline: Baseline) -> Usual | None:
+    """What is usual for a rule about a share; None for another one, and without any event."""
+    match rule:
+        case RatioRule():
+            return fit(shares(windows, rule.bad, rule.total, baseline.since, baseline.until))
+        case LatencyRule():
+            limit = slow_from(rule, baseline)
+            if limit is None:
+                return None
+            slow = partial(slower_than, limit=limit)
+            return fit(slow_shares(windows, rule.of, baseline.since, baseline.until, slow))
+        case _:
+            return None
+
+
+def slow_from(rule: LatencyRule, baseline: Baseline) -> float | None:
+    """From how many seconds on a request is slow; None when nothing was measured before T-0."""
+    before = histogram_before(baseline, rule.of.signal, rule.of.where)
+    usual = quantile(before, rule.quantile) if before else None
+    return None if usual is None else max(rule.floor, rule.times_baseline * usual)
 
 
 def _entry(series: SeriesWindow, first: int, last: int) -> BaselineEntry:

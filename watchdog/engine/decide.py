@@ -14,6 +14,7 @@ from watchdog.model.attribution import Attribution, Origin
 from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import Blind, Guard, Incident, Pending, Run, RunPhase, StepState
 from watchdog.model.rules import Rule, RungKind
+from watchdog.model.signals import Cause
 from watchdog.model.time import Time
 from watchdog.model.verdicts import Basis, Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
 
@@ -128,10 +129,14 @@ def _attributed(known: Attribution | None, judged: inputs.Judged) -> Iterator[ev
 
 
 def _pending(pending: Pending | None, rule: Rule, verdict: Verdict, now: Time) -> Iterator[ev.Event]:
-    """No data neither begins nor ends a pending breach: it is neither good nor bad news."""
+    """No data neither begins nor ends a pending breach: it is neither good nor bad news.
+
+    But without traffic the condition does not go on to hold: two breaches far apart are not one long one.
+    """
+    idle = isinstance(verdict, NoData) and verdict.cause is Cause.NO_TRAFFIC
     if isinstance(verdict, Breach) and pending is None and rule.hold:
         yield ev.PendingBegan(rule.name, now, verdict.evidence)
-    elif isinstance(verdict, Ok) and pending is not None:
+    elif (isinstance(verdict, Ok) or idle) and pending is not None:
         yield ev.PendingEnded(rule.name)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from watchdog.engine.windows import Windows, levels
 from watchdog.model.guards import Guard
-from watchdog.model.releases import ReleaseState
 from watchdog.model.rules import Brake
 from watchdog.model.time import MINUTE, Time, say_span
 
@@ -50,5 +49,5 @@ def _beside(neighbour: Neighbour, now: Time) -> Iterator[tuple[str, str]]:
     name, release, incident = neighbour.guard.settings.name, neighbour.guard.release, neighbour.guard.incident
     if incident is not None and incident.resolved_at is None and now - incident.opened_at <= TOGETHER:
         yield f"incident {name}", f"guard {name} is in trouble at the same time ({incident.id})"
-    if neighbour.shares and release is not None and release.state is ReleaseState.APPLYING:
+    if neighbour.shares and release is not None and release.watched:
         yield f"deploy {name}", f"release {release.release.id} of guard {name} goes out over the same targets"

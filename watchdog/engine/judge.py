@@ -1,14 +1,14 @@
 """Judging: a rule against windows and baseline. It remembers nothing: the same inputs give the same verdict."""
 
+from dataclasses import dataclass
 from typing import assert_never
 
-from watchdog.engine.baseline import histogram_before, level_before, rate_before
+from watchdog.engine.baseline import histogram_before, level_before, rate_before, slow_from
 from watchdog.engine.proportion import Bounds, poisson, quantile, slower_than, wilson
 from watchdog.engine.windows import Rise, Windows, absence, age, levels, rise, spread
 from watchdog.model.guards import Baseline
 from watchdog.model.rules import (
     CheckRule,
-    Confidence,
     CountRule,
     Expect,
     GaugeRule,
@@ -27,7 +27,7 @@ def judge(rule: Rule, windows: Windows, baseline: Baseline | None, now: Time) ->
     """What a rule says now."""
     match rule:
         case RatioRule():
-            return _ratio(rule, windows, now)
+            return _ratio(rule, windows, baseline, now)
         case LatencyRule():
             return _latency(rule, windows, baseline, now)
         case CountRule():
@@ -59,7 +59,7 @@ def _recent_rise(windows: Windows, selector: Selector, length: Span, now: Time) 
     return rise(windows, selector, max(since, windows.floor), now, strict=since < windows.floor)
 
 
-def _ratio(rule: RatioRule, windows: Windows, now: Time) -> Verdict:
+def _ratio(rule: RatioRule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:
     # Only the total has to be fresh: a counter of errors may not exist before the first error.
     if (gone := unavailable(rule.total, windows, now)) is not None:
         return gone
@@ -70,7 +70,7 @@ def _ratio(rule: RatioRule, windows: Windows, now: Time) -> Verdict:
             return NoData(Cause.NOT_YET, f"{rule.total}: fewer than two samples in {say_span(length)}")
         bad = _recent_rise(windows, rule.bad, length, now)
         counts.append((bad.amount if bad else 0.0, total))
-    return _share(rule, counts, now, above=rule.above, what=f"{rule.bad} of {rule.total}")
+    return _share(rule, counts, now, of=measure(rule, rule.above, baseline), what=f"{rule.bad} of {rule.total}")
 
 
 def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:
@@ -78,9 +78,9 @@ def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, now
         return gone
     before = histogram_before(baseline, rule.of.signal, rule.of.where) if baseline else None
     usual = quantile(before, rule.quantile) if before else None
-    if usual is None:
+    limit = slow_from(rule, baseline) if baseline else None
+    if usual is None or limit is None:
         return NoData(Cause.NOT_YET, f"{rule.of} has no baseline")
-    limit = max(rule.floor, rule.times_baseline * usual)
     counts: list[tuple[float, Rise]] = []
     for length in (rule.confidence.window, rule.confidence.recent):
         since = now - length
@@ -91,7 +91,45 @@ def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, now
         counts.append((slower_than(histogram, limit), covered))
     what = f"{rule.of} slower than {limit:.3g} s (the baseline's p{rule.quantile * 100:g} is {usual:.3g} s)"
     more = (("limit_seconds", limit), ("baseline_seconds", usual))
-    return _share(rule, counts, now, above=1.0 - rule.quantile, what=what, more=more)
+    return _share(rule, counts, now, of=measure(rule, 1.0 - rule.quantile, baseline), what=what, more=more)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a share is compared with.
+
+    Attributes:
+        written: The threshold as the rule says it (0 to 1).
+        above: The threshold of the test, which is higher where more than the usual share is above it.
+        burstiness: By which the test deflates the sample size.
+        usual: The share before T-0; None where it is not known.
+    """
+
+    written: float
+    above: float
+    burstiness: float
+    usual: float | None = None
+
+    @property
+    def said(self) -> str:
+        """The threshold, for people."""
+        if self.usual is None or self.above <= self.written:
+            return f"threshold {self.written:.1%}"
+        return f"threshold {self.above:.1%}, as {self.usual:.1%} is usual"
+
+
+_BURSTIER = 1.5
+"""A fit over a few minutes is uncertain, and calling the sample too small costs only seconds."""
+
+
+def measure(rule: RatioRule | LatencyRule, written: float, baseline: Baseline | None) -> Measure:
+    """The threshold and burstiness of a rule, given what was usual before T-0."""
+    usual = baseline.usual.get(rule.name) if baseline is not None else None
+    if usual is None:
+        return Measure(written, written, rule.confidence.burstiness)
+    above = max(written, min(1.0, rule.confidence.times_usual * usual.share))
+    burstiness = min(1.0, max(rule.confidence.burstiness, _BURSTIER * usual.burstiness))
+    return Measure(written, above, burstiness, usual.share)
 
 
 def _share(
@@ -99,7 +137,7 @@ def _share(
     counts: list[tuple[float, Rise]],
     now: Time,
     *,
-    above: float,
+    of: Measure,
     what: str,
     more: tuple[tuple[str, float], ...] = (),
 ) -> Verdict:
@@ -107,7 +145,9 @@ def _share(
     (bad, total), (recent_bad, recent_total) = counts
     if total.amount <= 0:
         return NoData(Cause.NO_TRAFFIC, f"{rule.name}: nothing was counted in {say_span(rule.confidence.window)}")
-    long, recent = bound(rule.confidence, bad, total), bound(rule.confidence, recent_bad, recent_total)
+    z = rule.confidence.z
+    long = bound(bad, total, z=z, burstiness=of.burstiness)
+    recent = bound(recent_bad, recent_total, z=z, burstiness=of.burstiness)
     numbers = (
         ("bad", bad),
         ("total", total.amount),
@@ -118,14 +158,17 @@ def _share(
         ("recent_total", recent_total.amount),
         ("recent_share", recent.share),
         ("recent_lower", recent.lower),
-        ("threshold", above),
+        ("threshold", of.written),
+        ("confident_threshold", of.above),
+        ("burstiness", of.burstiness),
+        *((("usual_share", of.usual),) if of.usual is not None else ()),
         *more,
     )
     sentence = (
         f"{what}: {recent.share:.1%} in the last {say_span(recent_total.until - recent_total.since)} "
-        f"({recent_bad:.0f} of {recent_total.amount:.0f}), threshold {above:.1%}"
+        f"({recent_bad:.0f} of {recent_total.amount:.0f}), {of.said}"
     )
-    sure = long.lower > above and recent.lower > above and bad >= rule.confidence.min_bad
+    sure = long.lower > of.above and recent.lower > of.above and bad >= rule.confidence.min_bad
     if rule.mode is not Mode.LITERAL and sure:
         return Breach(Evidence(rule.name, now, sentence, Basis.CONFIDENT, numbers))
     if rule.mode is Mode.CONFIDENT:
@@ -134,13 +177,13 @@ def _share(
         return NoData(
             Cause.NO_TRAFFIC, f"{rule.name}: {recent_total.amount:.0f} counted, {rule.min_samples} are asked for"
         )
-    kind = Breach if recent.share > above else Ok
+    kind = Breach if recent.share > of.written else Ok
     return kind(Evidence(rule.name, now, sentence, Basis.LITERAL, numbers))
 
 
-def bound(confidence: Confidence, bad: float, total: Rise) -> Bounds:
+def bound(bad: float, total: Rise, *, z: float, burstiness: float) -> Bounds:
     """The share with its bounds, sample size deflated for burstiness."""
-    return wilson(bad, total.amount, z=confidence.z, ticks=total.points, burstiness=confidence.burstiness)
+    return wilson(bad, total.amount, z=z, ticks=total.points, burstiness=burstiness)
 
 
 def _count(rule: CountRule, windows: Windows, now: Time) -> Verdict:
@@ -170,7 +213,8 @@ def _count(rule: CountRule, windows: Windows, now: Time) -> Verdict:
 def _gauge(rule: GaugeRule, windows: Windows, now: Time) -> Verdict:
     if (gone := unavailable(rule.of, windows, now)) is not None:
         return gone
-    read = levels(windows, rule.of, windows.floor, now)
+    # The newest one is enough: it is fresh, or there would be no data.
+    read = levels(windows, rule.of, max(windows.floor, now - age(windows, rule.of.signal) - 1), now)
     if not read:
         return NoData(Cause.NOT_YET, f"{rule.of} has not been read since the last incident")
     value = read[-1][1]
@@ -249,6 +293,7 @@ def _stall(rule: StallRule, windows: Windows, baseline: Baseline | None, now: Ti
 def _waiting(rule: StallRule, windows: Windows, now: Time) -> tuple[tuple[Time, float], ...]:
     """Requests in flight over the whole of `after`: also the last reading before it, as a rise begins there."""
     since = now - rule.after
-    read = levels(windows, rule.in_flight, windows.floor, now)
-    earlier = [one for one in read if since - age(windows, rule.in_flight.signal) <= one[0] <= since]
+    reach = since - age(windows, rule.in_flight.signal)
+    read = levels(windows, rule.in_flight, max(windows.floor, reach - 1), now)
+    earlier = [one for one in read if reach <= one[0] <= since]
     return (*earlier[-1:], *(one for one in read if one[0] > since))

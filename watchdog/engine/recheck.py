@@ -1,23 +1,27 @@
 """Judging again after a rung: two-sided, on samples since the rung only, without hold times."""
 
-from watchdog.engine.baseline import histogram_before
-from watchdog.engine.judge import allowed, bound
-from watchdog.engine.proportion import poisson, quantile, slower_than
+from watchdog.engine.baseline import slow_from
+from watchdog.engine.judge import Measure, allowed, bound, measure
+from watchdog.engine.proportion import poisson, slower_than
 from watchdog.engine.windows import Rise, Windows, levels, rise, spread
 from watchdog.model.guards import Baseline
 from watchdog.model.rules import CheckRule, CountRule, GaugeRule, LatencyRule, RatioRule, Rule, StallRule
 from watchdog.model.time import Time, in_seconds, say_span
 from watchdog.model.verdicts import Recheck, Recovery
 
-COUNT_Z = 1.645
-"""95 % one-sided: with a stricter bound a count of zero could not be called recovered within half a minute."""
+COUNT_Z = RECOVERED_Z = 1.645
+"""95 % one-sided: with a stricter bound nothing could be called recovered within half a minute: not a count of zero,
+and not a share of none of a hundred."""
+BROKEN_Z = 2.326
+LEAST_BAD = 5
+"""Whether a rung helped is asked when it is known that something was wrong: less is enough than to open an incident."""
 
 
 def recheck(rule: Rule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
     """Whether a rule that opened the incident is well since `since`: yes, no, or not to be told yet."""
     match rule:
         case RatioRule():
-            return _ratio(rule, windows, since, now)
+            return _ratio(rule, windows, baseline, since, now)
         case LatencyRule():
             return _latency(rule, windows, baseline, since, now)
         case CountRule():
@@ -42,31 +46,32 @@ def _undecided(rule: Rule, why: str) -> Recheck:
     return Recheck(rule.name, Recovery.UNDECIDED, why)
 
 
-def _ratio(rule: RatioRule, windows: Windows, since: Time, now: Time) -> Recheck:
+def _ratio(rule: RatioRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
     total = rise(windows, rule.total, since, now, strict=True)
     if total is None or total.amount <= 0:
         return _undecided(rule, "no request since")
     bad = rise(windows, rule.bad, since, now, strict=True)
-    return _share(rule, bad.amount if bad else 0.0, total, rule.above, f"{rule.bad} of {rule.total}")
+    of = measure(rule, rule.above, baseline)
+    return _share(rule, bad.amount if bad else 0.0, total, of, f"{rule.bad} of {rule.total}")
 
 
 def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
-    before = histogram_before(baseline, rule.of.signal, rule.of.where) if baseline else None
-    usual = quantile(before, rule.quantile) if before else None
+    limit = slow_from(rule, baseline) if baseline else None
     found = spread(windows, rule.of, since, now, strict=True)
-    if usual is None or found is None or found[0].count <= 0:
+    if limit is None or found is None or found[0].count <= 0:
         return _undecided(rule, "no request since")
     histogram, covered = found
-    limit = max(rule.floor, rule.times_baseline * usual)
-    return _share(rule, slower_than(histogram, limit), covered, 1.0 - rule.quantile, f"slower than {limit:.3g} s")
+    of = measure(rule, 1.0 - rule.quantile, baseline)
+    return _share(rule, slower_than(histogram, limit), covered, of, f"slower than {limit:.3g} s")
 
 
-def _share(rule: RatioRule | LatencyRule, bad: float, total: Rise, above: float, what: str) -> Recheck:
-    bounds = bound(rule.confidence, bad, total)
-    sentence = f"{what}: {bad:.0f} of {total.amount:.0f} since ({bounds.share:.1%}, threshold {above:.1%})"
-    if bounds.upper < above:
+def _share(rule: RatioRule | LatencyRule, bad: float, total: Rise, of: Measure, what: str) -> Recheck:
+    well = bound(bad, total, z=RECOVERED_Z, burstiness=of.burstiness)
+    broken = bound(bad, total, z=BROKEN_Z, burstiness=of.burstiness)
+    sentence = f"{what}: {bad:.0f} of {total.amount:.0f} since ({well.share:.1%}, {of.said})"
+    if well.upper < of.above:
         return Recheck(rule.name, Recovery.RECOVERED, sentence)
-    if bounds.lower > above and bad >= rule.confidence.min_bad:
+    if broken.lower > of.above and bad >= LEAST_BAD:
         return Recheck(rule.name, Recovery.STILL_BROKEN, sentence)
     return _undecided(rule, sentence)
 

@@ -155,15 +155,16 @@ def _add(series: SeriesWindow, at: Time, value: float | Histogram, keep: Span) -
     if late:
         return _insert(series, at, raw, keep)
     total = _next_total(series.kind, series.totals[-1] if series.totals else None, _last(series.raws), raw)
-    times, raws, totals = (*series.times, at), (*series.raws, raw), (*series.totals, total)
-    drop = _too_old(times, keep)
+    drop = _too_old(series.times, at, keep)
+    times = (*series.times[drop:], at)
+    raws, totals = (*series.raws[drop:], raw), (*series.totals[drop:], total)
     cleared = series.missing if series.missing_at > at else None
-    return SeriesWindow(series.kind, times[drop:], raws[drop:], totals[drop:], bounds, cleared, series.missing_at)
+    return SeriesWindow(series.kind, times, raws, totals, bounds, cleared, series.missing_at)
 
 
-def _too_old(times: tuple[Time, ...], keep: Span) -> int:
+def _too_old(times: tuple[Time, ...], newest: Time, keep: Span) -> int:
     """How many of the first samples are let go."""
-    return max(0, bisect_right(times, times[-1] - keep) - 1)
+    return max(0, bisect_right(times, newest - keep) - 1)
 
 
 def _insert(series: SeriesWindow, at: Time, raw: tuple[float, ...], keep: Span) -> SeriesWindow:
@@ -172,7 +173,7 @@ def _insert(series: SeriesWindow, at: Time, raw: tuple[float, ...], keep: Span) 
         return series
     times = (*series.times[:index], at, *series.times[index:])
     raws = (*series.raws[:index], raw, *series.raws[index:])
-    drop = _too_old(times, keep)
+    drop = _too_old(times, times[-1], keep)
     times, raws = times[drop:], raws[drop:]
     totals = [raws[0]]
     for before, after in pairwise(raws):

@@ -78,12 +78,28 @@ class BaselineEntry:
 
 
 @dataclass(frozen=True)
+class Usual:
+    """What a share of bad events looked like before T-0.
+
+    Attributes:
+        share: Of all events (0 to 1).
+        burstiness: Intra-cluster correlation of the events of one reading (0 to 1); 0 with too few readings.
+        readings: How many it was taken from.
+    """
+
+    share: float
+    burstiness: float
+    readings: int
+
+
+@dataclass(frozen=True)
 class Baseline:
-    """What every series looked like from `since` to T-0 (`until`)."""
+    """What every series looked like from `since` to T-0 (`until`); `usual` by the name of the rule."""
 
     since: Time
     until: Time
     entries: Mapping[SignalId, BaselineEntry] = field(default_factory=dict)
+    usual: Mapping[str, Usual] = field(default_factory=dict)
 
 
 class StepState(StrEnum):

@@ -59,16 +59,19 @@ class Confidence:
     Attributes:
         window: The long window whose lower bound must exceed the threshold.
         recent: The short window whose lower bound must exceed it too, so that old errors do not act.
-        z: Normal quantile of the bound; 2.326 is 99 %.
-        burstiness: Intra-cluster correlation rho; the sample size is divided by 1 + (m - 1) * rho.
+        z: Normal quantile of the bound; 3.0 is 99.87 %.
+        burstiness: Intra-cluster correlation rho, at least; the sample size is divided by 1 + (m - 1) * rho. Where
+            the baseline shows more, half as much again as it shows.
         min_bad: Fewer bad events than this never suffice.
+        times_usual: Where so many times the baseline's own share is above the threshold, that is the threshold.
     """
 
     window: Span = 5 * MINUTE
     recent: Span = MINUTE
-    z: float = 2.326
+    z: float = 3.0
     burstiness: float = 0.02
-    min_bad: int = 5
+    min_bad: int = 15
+    times_usual: float = 2.5
 
 
 @dataclass(frozen=True, kw_only=True)

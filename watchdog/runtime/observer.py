@@ -162,7 +162,9 @@ class Observer:
     async def start_release(self, release: Release) -> tuple[Event, ...]:
         """Freezes the baseline at T-0, which is now, and starts the release."""
         settings = self._actor.guard.settings
-        baseline, refusal = freeze(self.windows, self._clock.now(), settings.baseline, settings.min_baseline)
+        baseline, refusal = freeze(
+            self.windows, self._clock.now(), settings.baseline, settings.min_baseline, settings.rules
+        )
         before = Guard(settings)
         verdicts = assess(before, self.windows, self._clock.now()).verdicts
         events = await self._actor.ask(StartRelease(release, baseline, refusal, verdicts))

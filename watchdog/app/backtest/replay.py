@@ -193,7 +193,7 @@ class _World:
     def start(self, at: Time) -> None:
         self.started = True
         settings = self.guard.settings
-        baseline, refusal = freeze(self.windows, at, settings.baseline, settings.min_baseline)
+        baseline, refusal = freeze(self.windows, at, settings.baseline, settings.min_baseline, settings.rules)
         verdicts = assess(Guard(settings), self.windows, at).verdicts
         self.tell(inputs.StartRelease(self.scenario.release(), baseline, refusal, verdicts), at)
 
