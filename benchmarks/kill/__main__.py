@@ -28,7 +28,7 @@ from benchmarks.kill.points import (
     recoveries,
     server_kills,
 )
-from benchmarks.kill.result import PENDING, differences
+from benchmarks.kill.result import differences
 from benchmarks.kill.rig import SHORTER, Rig, Servers
 from watchdog.demo.daemon import DaemonError
 from watchdog.demo.stack import POSTGRES_SETTINGS
@@ -79,7 +79,7 @@ async def measure(rig: Rig, undisturbed: Played, scenario: Scenario) -> Line:
         played = await play(rig, scenario)
     except DaemonError as error:
         return Line(scenario, str(error).partition("\n")[0], time.monotonic() - began)
-    wrong = differences(undisturbed.result, played.result, PENDING if scenario.of_servers else ())
+    wrong = differences(undisturbed.result, played.result)
     outcome = "; ".join(wrong) or ("not reached" if played.missed else "same")
     return Line(scenario, outcome, played.seconds, played.died)
 

@@ -34,13 +34,12 @@ REPEATED: Final = (
     ev.NoticeIntended,
     ev.NoticeSettled,
     ev.PendingShifted,
+    ev.PendingBegan,
+    ev.PendingEnded,
     ev.ClockStepped,
     *PASSING,
 )
 """Events that a restart may add, or that come when they come."""
-
-PENDING: Final = (ev.PendingBegan, ev.PendingEnded)
-"""Events of watching."""
 
 _RECEIPTS: Final = "SELECT step_id, count(*)::text FROM watchdog.receipts GROUP BY 1"
 _DETAILS: Final = "SELECT step_id, detail FROM watchdog.receipts WHERE detail LIKE 'took back %'"
@@ -264,22 +263,13 @@ def _payloads(slack: SlackDouble) -> Iterator[dict[str, Any]]:
                 yield message.metadata["event_payload"]
 
 
-def differences(expected: Result, found: Result, ignored: Sequence[type[Event]] = ()) -> list[str]:
-    """In what a run differs from the undisturbed one, and what is wrong with it by itself; empty when all is well.
-
-    Args:
-        ignored: Events of watching, which a server that is away for a moment may cause.
-    """
+def differences(expected: Result, found: Result) -> list[str]:
+    """In what a run differs from the undisturbed one, and what is wrong with it by itself; empty when all is well."""
     said = list(found.complaints)
     for name in sorted(expected.stores.keys() | found.stores.keys()):
         said += _section(name, expected.stores.get(name, {}), found.stores.get(name, {}))
-    said += _sequence(_without(expected.ladder, ignored), _without(found.ladder, ignored))
+    said += _sequence(expected.ladder, found.ladder)
     return said
-
-
-def _without(ladder: Sequence[str], ignored: Sequence[type[Event]]) -> tuple[str, ...]:
-    names = {one.__name__ for one in ignored}
-    return tuple(line for line in ladder if line.partition(" ")[0] not in names)
 
 
 def _section(name: str, expected: Section, found: Section) -> list[str]:

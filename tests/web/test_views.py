@@ -18,7 +18,7 @@ from watchdog.web.event_views import SPANS, TIMES, event_view, plain
 from watchdog.web.moments import iso, seconds
 from watchdog.web.views import certificate_view, guard_view
 
-PLAIN_NUMBERS = {"epoch", "position", "samples"}
+PLAIN_NUMBERS = {"epoch", "position", "readings", "samples"}
 
 
 def whole_numbers(kind: object) -> set[str]:

@@ -104,7 +104,8 @@ async def clone(
 
 
 async def _create(server: Connection, name: str, settings: dict[LiteralString, str]) -> None:
-    words = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
+    # An empty database is copied faster as files than through the write-ahead log.
+    words = sql.SQL("CREATE DATABASE {} TEMPLATE template0 STRATEGY FILE_COPY").format(sql.Identifier(name))
     for key, value in settings.items():
         said = sql.Identifier(value) if key == "OWNER" else sql.Literal(value)
         words += sql.SQL(" {} {}").format(sql.SQL(key), said)

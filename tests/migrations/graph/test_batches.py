@@ -62,6 +62,8 @@ class Stopping:
         monkeypatch.setattr(runs, "retried", self)
 
     async def __call__(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        if getattr(work, "func", None) is runs.prepare:
+            return await self._really(work)
         if self._left == 0:
             raise KeyboardInterrupt
         self._left -= 1
