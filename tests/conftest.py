@@ -45,7 +45,9 @@ async def pg_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
     name = f"test_{next(_numbers)}"
     admin = await psycopg.AsyncConnection.connect(postgres_server.url("postgres"), autocommit=True)
     async with admin:
-        await admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 STRATEGY FILE_COPY").format(sql.Identifier(name)))
+        await admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0 STRATEGY FILE_COPY").format(sql.Identifier(name))
+        )
         try:
             yield postgres_server.url(name)
         finally:
