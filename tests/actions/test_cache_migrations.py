@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from tests.actions.conftest import Contexts, Plain, Roles
-from watchdog.actions.cache_migrations import KIND, CacheMigrationsOptions
+from watchdog.actions.cache_migrations import KIND
+from watchdog.actions.release_runs import ReleaseOptions
 from watchdog.migrations.cache.apply import apply
 from watchdog.migrations.cache.rollback import rollback
 from watchdog.migrations.cache.runs import runs, settle
@@ -32,7 +33,7 @@ async def cache(redis_url: str) -> AsyncIterator[RedisTarget]:
 
 
 def step(cache: RedisTarget, **options: object) -> Action:
-    return KIND.build("cache", CacheMigrationsOptions(**options), Roles({"cache": cache}))  # type: ignore[arg-type]
+    return KIND.build("cache", ReleaseOptions(**options), Roles({"cache": cache}))  # type: ignore[arg-type]
 
 
 async def service_keys(cache: RedisTarget) -> int:
@@ -101,5 +102,16 @@ async def test_an_unreachable_server_cannot_tell(context: Contexts) -> None:
 
 
 def test_words_that_no_run_will_know_are_complained_of() -> None:
-    assert list(KIND.complaints(CacheMigrationsOptions(release="{realease}"))) != []
-    assert list(KIND.complaints(CacheMigrationsOptions(release=""))) != []
+    assert list(KIND.complaints(ReleaseOptions(release="{realease}"))) != []
+    assert list(KIND.complaints(ReleaseOptions(release=""))) != []
+
+
+async def test_a_file_that_was_not_rehearsed_is_not_taken_back_and_its_release_stays_open(
+    cache: RedisTarget, context: Contexts, redis_url: str
+) -> None:
+    with pytest.raises(StepError, match="not the script that was rehearsed; nothing was done"):
+        await step(cache).execute(context(facts={**FACTS, "rehearsed_scripts": "another"}))
+    assert await service_keys(cache) == 0
+    assert (await apply(redis_url, MOVE, release="r1", name="more")).run
+    rehearsed = ",".join(run.script_hash for run in await runs(redis_url))
+    assert "took back more" in await step(cache).execute(context(facts={**FACTS, "rehearsed_scripts": rehearsed}))

@@ -3,7 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.actions.conftest import Contexts, Plain, Roles
-from watchdog.actions.graph_migrations import KIND, GraphMigrationsOptions
+from watchdog.actions.graph_migrations import KIND
+from watchdog.actions.release_runs import ReleaseOptions
 from watchdog.migrations.graph.apply import apply_cypher
 from watchdog.migrations.graph.rollback import rollback_graph
 from watchdog.migrations.graph.runs import runs_graph, settle_graph
@@ -30,7 +31,7 @@ async def graph(neo4j_clean: Neo4jServer) -> AsyncIterator[Neo4jTarget]:
 
 
 def step(graph: Neo4jTarget, **options: object) -> Action:
-    return KIND.build("graph", GraphMigrationsOptions(**options), Roles({"graph": graph}))  # type: ignore[arg-type]
+    return KIND.build("graph", ReleaseOptions(**options), Roles({"graph": graph}))  # type: ignore[arg-type]
 
 
 async def levels(graph: Neo4jTarget) -> list[int]:
@@ -82,5 +83,5 @@ async def test_a_stale_leader_takes_nothing_back(graph: Neo4jTarget, context: Co
 
 
 def test_words_that_no_run_will_know_are_complained_of() -> None:
-    assert list(KIND.complaints(GraphMigrationsOptions(release="{realease}"))) != []
-    assert list(KIND.complaints(GraphMigrationsOptions(release=""))) != []
+    assert list(KIND.complaints(ReleaseOptions(release="{realease}"))) != []
+    assert list(KIND.complaints(ReleaseOptions(release=""))) != []

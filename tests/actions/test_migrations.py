@@ -129,3 +129,17 @@ async def test_a_tool_whose_process_died_is_finished_first(
     assert await guarded.fetch("SELECT count(*), sum(score), count(DISTINCT name) > 1 FROM users") == [
         (100, 5050, True)
     ]
+
+
+async def test_a_release_of_which_nothing_can_be_taken_back_stays_open(
+    released: dict[str, str], guarded: Guarded, resources: Roles, context: Contexts, postgres_server: PostgresServer
+) -> None:
+    del released
+    for said in ({"release": "r9"}, {"release": "r1", "rehearsed_scripts": "another"}):
+        with pytest.raises(StepError, match="nothing was done"):
+            await step(resources).execute(context(facts=said))
+        options = Options(release=said["release"], role="step_owner")
+        script = f"CREATE TABLE {said['release']} ()"
+        assert (
+            await apply(guarded.admin_url, script, scratch_url=postgres_server.url("postgres"), options=options)
+        ).run

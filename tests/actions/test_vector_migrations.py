@@ -4,7 +4,8 @@ import psycopg
 import pytest
 
 from tests.actions.conftest import Contexts, Plain, Roles
-from watchdog.actions.vector_migrations import KIND, VectorMigrationsOptions
+from watchdog.actions.release_runs import ReleaseOptions
+from watchdog.actions.vector_migrations import KIND
 from watchdog.migrations.session import RefusedError
 from watchdog.migrations.vectors.apply import apply
 from watchdog.migrations.vectors.rollback import rollback, settle
@@ -42,7 +43,7 @@ async def vectors(pg_database: str) -> AsyncIterator[PostgresTarget]:
 
 
 def step(target: PostgresTarget, **options: object) -> Action:
-    return KIND.build("database", VectorMigrationsOptions(**options), Roles({"database": target}))  # type: ignore[arg-type]
+    return KIND.build("database", ReleaseOptions(**options), Roles({"database": target}))  # type: ignore[arg-type]
 
 
 async def dimensions(target: PostgresTarget) -> list[int]:
@@ -95,5 +96,16 @@ async def test_a_settled_migration_refuses_everything(
 
 
 def test_words_that_no_run_will_know_are_complained_of() -> None:
-    assert list(KIND.complaints(VectorMigrationsOptions(release="{realease}"))) != []
-    assert list(KIND.complaints(VectorMigrationsOptions(release=""))) != []
+    assert list(KIND.complaints(ReleaseOptions(release="{realease}"))) != []
+    assert list(KIND.complaints(ReleaseOptions(release=""))) != []
+
+
+async def test_a_file_that_was_not_rehearsed_is_not_taken_back(
+    vectors: PostgresTarget, context: Contexts, pg_database: str
+) -> None:
+    with pytest.raises(StepError, match="index, smaller of release r1: not the script that was rehearsed"):
+        await step(vectors).execute(context(facts={**FACTS, "rehearsed_scripts": "another"}))
+    assert await dimensions(vectors) == [2]
+    rehearsed = ",".join(run.script_hash for run in await runs(pg_database))
+    await step(vectors).execute(context(facts={**FACTS, "rehearsed_scripts": rehearsed}))
+    assert await dimensions(vectors) == [3]

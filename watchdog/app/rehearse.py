@@ -10,9 +10,12 @@ from watchdog.app.compose import GuardResources, action_builder, find_guard, tar
 from watchdog.app.registries import registries
 from watchdog.app.vouch import STORE_STEPS
 from watchdog.config import GuardConfiguration, load, step_options
+from watchdog.migrations.cache.runs import runs_of as cache_runs
+from watchdog.migrations.cache.store import Store
 from watchdog.migrations.graph.runs import runs_graph
 from watchdog.migrations.graph_state import BackupPoint, GraphCopy
 from watchdog.migrations.rehearsal import RecordedWrite, Scratch, rehearse
+from watchdog.migrations.vectors.runs import runs_of as vector_runs
 from watchdog.model.playbooks import Rung, Step
 from watchdog.model.releases import Certificate
 from watchdog.model.rules import RungKind
@@ -24,6 +27,7 @@ from watchdog.runtime.ids import rehearsal
 from watchdog.targets.fence import leave_receipt, prepare
 from watchdog.targets.neo4j import Neo4jTarget
 from watchdog.targets.postgres import PostgresTarget
+from watchdog.targets.redis import RedisTarget
 
 _APPLIED = "SELECT script_hash FROM watchdog.migration_runs WHERE release = %s ORDER BY id"
 _REHEARSED = "SELECT count(*) FROM watchdog.receipts WHERE run_id LIKE 'rehearsal%'"
@@ -74,7 +78,10 @@ async def certify(
     try:
         await _refuse_used(scratch)
         certificate = await rehearse(scratch, apply, take_back, writes, guard.settings.playbook.hash, clock)
-        return replace(certificate, scripts=await _scripts(scratch, release))
+        caches = _caches(steps, resources)
+        unseen = tuple(f"{cache.name}: what was done to its keys was taken back, and not compared" for cache in caches)
+        scripts = await _scripts(scratch, caches, release)
+        return replace(certificate, scripts=scripts, findings=(*certificate.findings, *unseen))
     finally:
         for target in built.values():
             await target.close()
@@ -133,14 +140,24 @@ async def _mark(database: PostgresTarget, context: StepContext) -> None:
         await leave_receipt(connection, context, "a rehearsal began")
 
 
-async def _scripts(scratch: Scratch, release: str) -> tuple[str, ...]:
-    """What was applied through us, in order."""
+def _caches(steps: Sequence[Step], resources: GuardResources) -> tuple[RedisTarget, ...]:
+    found = (resources.target(step.target) for step in steps)
+    return tuple({target.name: target for target in found if isinstance(target, RedisTarget)}.values())
+
+
+async def _scripts(scratch: Scratch, caches: Sequence[RedisTarget], release: str) -> tuple[str, ...]:
+    """What was applied through us; a step takes back nothing else."""
+    if not release:
+        return ()
     async with scratch.database.observe() as connection:
         there = await (await connection.execute("SELECT to_regclass('watchdog.migration_runs') IS NOT NULL")).fetchone()
         rows = await (await connection.execute(_APPLIED, (release,))).fetchall() if there and there[0] else []
-    found = [str(digest) for (digest,) in rows]
+        found = [str(digest) for (digest,) in rows]
+        found += [run.script_hash for run in await vector_runs(connection) if run.release == release]
     for graph in scratch.graphs:
         found += [run.script_hash for run in await runs_graph(graph.target) if run.release == release]
+    for cache in caches:
+        found += [run.script_hash for run in await cache_runs(Store(cache)) if run.release == release]
     return tuple(found)
 
 
