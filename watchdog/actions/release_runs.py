@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from watchdog.actions.facts import complaints, fill
+from watchdog.migrations.release_run import ReleaseRun
 from watchdog.ports.actions import StepContext
 from watchdog.ports.errors import StepError
 
@@ -26,22 +27,7 @@ class ReleaseOptions:
     names: tuple[str, ...] = ()
 
 
-class Run(Protocol):
-    """What every store says of a run."""
-
-    @property
-    def run(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def release(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def script_hash(self) -> str: ...
-
-
-R = TypeVar("R", bound=Run)
+R = TypeVar("R", bound=ReleaseRun)
 
 
 def release_of(options: ReleaseOptions, context: StepContext) -> str:
@@ -77,12 +63,12 @@ def left(every: Iterable[R], options: ReleaseOptions, context: StepContext, targ
     return standing
 
 
-def name(run: Run) -> str:
+def name(run: ReleaseRun) -> str:
     """What people call a run."""
     return run.name or f"run {run.run}"
 
 
-def names(runs: Sequence[Run]) -> str:
+def names(runs: Sequence[ReleaseRun]) -> str:
     """Several of them."""
     return ", ".join(map(name, runs)) or "nothing, as all is rolled back"
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from watchdog.migrations.budget import with_later
-from watchdog.migrations.limits import recorded, watch_log
+from watchdog.migrations.outlook import outlook
 from watchdog.targets.postgres import Connection, PostgresTarget
 
 _THERE: Final = b"SELECT to_regclass('watchdog.migration_runs') IS NOT NULL"
@@ -111,10 +110,7 @@ async def _seen(connection: Connection, release: str, t0: float) -> WayBack:
 
 
 async def _with_log(connection: Connection, run: int, found: WayBack) -> WayBack:
-    log = await watch_log(connection, run)
-    if log is None:
-        return found
-    if log.ended:
-        return replace(found, lowered=(*found.lowered, f"run {run} logs later writes no longer: {log.ended}"))
-    speed = (await recorded(connection, run)).speed or {}
-    return replace(found, predicted=_sum(found.predicted, with_later(0.0, log.entries, speed)))
+    ahead = await outlook(connection, run, 0.0)
+    if ahead.log is not None and ahead.log.ended:
+        return replace(found, lowered=(*found.lowered, f"run {run} logs later writes no longer: {ahead.log.ended}"))
+    return replace(found, predicted=_sum(found.predicted, ahead.rollback_seconds))

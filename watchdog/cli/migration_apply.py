@@ -17,6 +17,7 @@ from watchdog.cli.migration_stores import apply_elsewhere
 from watchdog.cli.migration_tool import Tool, Variables, VersionTables, apply_by_tool, split
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
+from watchdog.cli.scripts import read_script
 from watchdog.config.spans import EXAMPLE, parse_span
 from watchdog.migrations.apply import Applied
 from watchdog.migrations.apply import apply as apply_script
@@ -25,7 +26,6 @@ from watchdog.migrations.options import Options, OptionsError
 from watchdog.migrations.policies import parse_policies
 from watchdog.migrations.tools.address import Command
 from watchdog.model.time import in_seconds
-from watchdog.ports.errors import WatchdogError
 
 Words = Annotated[
     list[str] | None,
@@ -62,12 +62,6 @@ CertificateFile = Annotated[
     Path | None, typer.Option("--certificate", help="From rehearse: refuse what it does not hold for.")
 ]
 WITHIN = "5m"
-
-
-class ScriptError(WatchdogError):
-    """A script cannot be read."""
-
-    exit_status = 2
 
 
 @dataclass(frozen=True)
@@ -138,7 +132,7 @@ def apply(
     said = _Said(database, options, as_json, down, scratch, {**others, "defer": defer, "role": role, **later})
     script, command = split(words, tool)
     if certificate is not None:
-        insist(certificate, database, read(Path(script)) if script is not None else None)
+        insist(certificate, database, read_script(Path(script)) if script is not None else None)
     if tool is not None:
         refuse_for_tool(later)
         by = Command(tool, command, tuple(env or ()), tuple(version_table or ()))
@@ -158,12 +152,12 @@ def _apply_file(said: _Said, file: Path, *, safe: bool) -> None:
     name, release = options.name, options.release
     if apply_elsewhere(said.database, file, name=name, release=release, as_json=said.as_json, **said.only_sql):
         return
-    text = read(file)
+    text = read_script(file)
     if is_graph(said.database):
         refuse_options(**said.only_sql)
         apply_to_graph(said.database, text, name=name, release=release, as_json=said.as_json)
         return
-    back = read(said.down) if said.down is not None else None
+    back = read_script(said.down) if said.down is not None else None
     if safe:
         apply_safely(said.database, text, down=back, scratch=said.scratch, options=options, as_json=said.as_json)
         return
@@ -194,13 +188,3 @@ def _seconds(text: str, option: str) -> float:
         return in_seconds(parse_span(text))
     except ValueError as error:
         raise OptionsError(f"{option} {text} {error}; it is {EXAMPLE}.") from error
-
-
-def read(path: Path) -> str:
-    """The text of a script; raises ScriptError."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ScriptError(f"{path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ScriptError(f"{path} is not UTF-8") from error

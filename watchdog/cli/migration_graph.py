@@ -11,6 +11,7 @@ from watchdog.migrations.graph.apply import apply_cypher
 from watchdog.migrations.graph.rollback import rollback_graph
 from watchdog.migrations.graph.runs import runs_graph, settle_graph
 from watchdog.ports.errors import WatchdogError
+from watchdog.ports.secrets import KnownSecret
 from watchdog.targets.neo4j import Neo4jOptions, Neo4jTarget
 
 T = TypeVar("T")
@@ -22,17 +23,6 @@ class GraphError(WatchdogError):
     """An address or option that a graph has no use for."""
 
     exit_status = 2
-
-
-class _Said:
-    """A password out of an address, which nothing shows."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The password."""
-        return self._value
 
 
 def is_graph(url: str) -> bool:
@@ -115,7 +105,7 @@ def graph_of(url: str) -> Neo4jTarget:
     options = Neo4jOptions(
         url=urlunsplit((parts.scheme, place, "", "", "")),
         user=unquote(parts.username),
-        password=_Said(unquote(parts.password)),
+        password=KnownSecret(unquote(parts.password)),
         database=parts.path.strip("/") or "neo4j",
     )
     return Neo4jTarget("graph", options)

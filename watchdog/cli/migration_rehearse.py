@@ -19,6 +19,7 @@ from watchdog.cli.migration_options import Database
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say, word
 from watchdog.cli.render import length
+from watchdog.cli.scripts import read_script
 from watchdog.cli.writes import read_writes
 from watchdog.migrations.budget import say_bytes
 from watchdog.migrations.rehearse.hold import holds
@@ -64,8 +65,8 @@ def rehearse(
     if is_graph(database):
         raise RehearseError("A graph is rehearsed with its playbook, by watchdog playbook rehearse.")
     given = Given(
-        script=_text(script),
-        down=_text(down) if down is not None else None,
+        script=read_script(script),
+        down=read_script(down) if down is not None else None,
         data=data,
         rows=rows,
         masked=not unmasked,
@@ -151,15 +152,6 @@ def _table(locks: Sequence[HeldLock]) -> Table:
     return table
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RehearseError(f"{path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise RehearseError(f"{path} is not UTF-8") from error
-
-
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
@@ -169,7 +161,7 @@ def _write(path: Path, text: str) -> None:
 
 def _statements(path: Path) -> tuple[Statement, ...]:
     try:
-        said = json.loads(_text(path))
+        said = json.loads(read_script(path))
     except ValueError as error:
         raise RehearseError(f"{path} is no JSON ({error})") from error
     if not isinstance(said, list) or not all(isinstance(one, str) for one in said):

@@ -1,8 +1,7 @@
 """`watchdog migration apply --safe` and `--resume`: a script in steps during which nobody waits for long."""
 
 import asyncio
-import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, TypeVar
 
@@ -10,6 +9,7 @@ import typer
 
 from watchdog.cli.migration_graph import is_graph
 from watchdog.cli.output import complain, emit, say
+from watchdog.cli.told import until_told
 from watchdog.migrations.options import Options, OptionsError
 from watchdog.migrations.safe.apply import SafelyApplied, apply_safe, resume_safe
 from watchdog.migrations.safe.progress import Progress
@@ -40,13 +40,13 @@ def apply_safely(
     """Applies in safe forms, and prints what was done."""
     tell = _complain if as_json else _say
     work = apply_safe(database, script, down=down, scratch_url=scratch, options=options, tell=tell)
-    _show(asyncio.run(_until_told(work)), as_json=as_json)
+    _show(asyncio.run(until_told(work)), as_json=as_json)
 
 
 def resume_safely(database: str, run: int, *, as_json: bool) -> None:
     """Goes on with a run, and prints what was done."""
     tell = _complain if as_json else _say
-    _show(asyncio.run(_until_told(resume_safe(database, run, tell=tell))), as_json=as_json)
+    _show(asyncio.run(until_told(resume_safe(database, run, tell=tell))), as_json=as_json)
 
 
 def _say(progress: Progress) -> None:
@@ -75,10 +75,3 @@ def _show(done: SafelyApplied, *, as_json: bool) -> None:
         say(f"  a rollback keeps apart what is written into {what}")
     for sentence in done.lowered:
         complain(sentence if done.reversible else f"protection is lowered: {sentence}")
-
-
-async def _until_told(work: Coroutine[object, object, T]) -> T:
-    """Ends in order when a Job or a pipeline is told to stop: what was committed is taken back."""
-    task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task

@@ -9,6 +9,7 @@ import typer
 
 from watchdog.cli.options import Json
 from watchdog.cli.output import complain, emit, say
+from watchdog.cli.scripts import read_script
 from watchdog.migrations.safe.facts import facts_about
 from watchdog.migrations.safe.split import Split
 from watchdog.migrations.safe.split import split as split_script
@@ -19,7 +20,7 @@ from watchdog.ports.errors import WatchdogError
 
 
 class SplitFileError(WatchdogError):
-    """A file cannot be read or written."""
+    """A file cannot be written."""
 
     exit_status = 2
 
@@ -41,7 +42,7 @@ def split(
     With --database the statements of pg_stat_statements are shown that still use what the second script takes away.
     Status 1: something is still used, or the script cannot be split.
     """
-    script = _read(file)
+    script = read_script(file)
     parts, used, unseen = (
         asyncio.run(_looked(script, database)) if database else (split_script(script, Facts()), (), "")
     )
@@ -83,15 +84,6 @@ def _say(parts: Split, written: tuple[str, ...], used: tuple[Use, ...], *, looke
             complain(f"  query {query.number}, {query.calls:,} calls: {query.short}")
     if looked and parts.contracted and not used:
         say("-- pg_stat_statements has no statement that uses what the second script takes away")
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SplitFileError(f"{file} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise SplitFileError(f"{file} is not UTF-8") from error
 
 
 def _write(file: Path, out: Path, parts: Split) -> tuple[str, ...]:

@@ -1,9 +1,8 @@
 """`watchdog migration apply --tool`: a migration tool that a team already has."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -12,6 +11,7 @@ import typer
 
 from watchdog.cli.migration_graph import is_graph, refuse_options, with_graph
 from watchdog.cli.output import complain, emit, say
+from watchdog.cli.told import until_told
 from watchdog.migrations.options import Options
 from watchdog.migrations.tools.address import Command, ToolError
 from watchdog.migrations.tools.apply import ToolApplied, apply_tool
@@ -19,7 +19,6 @@ from watchdog.migrations.tools.finish import resume
 from watchdog.migrations.tools.graph import Login, apply_to_chain
 from watchdog.migrations.tools.known import TOOLS
 from watchdog.migrations.tools.process import Hear
-from watchdog.ports.errors import WatchdogError
 
 T = TypeVar("T")
 
@@ -56,7 +55,7 @@ def apply_by_tool(database: str, command: Command, scratch: str | None, options:
     if is_graph(database):
         _apply_to_graph(database, command, scratch, options, hear, as_json=as_json)
         return
-    done = asyncio.run(_until_told(apply_tool(database, command, scratch_url=scratch, options=options, hear=hear)))
+    done = asyncio.run(until_told(apply_tool(database, command, scratch_url=scratch, options=options, hear=hear)))
     if as_json:
         emit(_as_value(done))
         return
@@ -89,7 +88,7 @@ def _apply_to_graph(
     said = (unquote(parts.username or ""), unquote(parts.password or ""), parts.path.strip("/") or "neo4j")
     login = Login(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", *said)
     named = {"name": options.name, "release": options.release}
-    done = with_graph(database, lambda target: _until_told(apply_to_chain(target, login, command, **named, hear=hear)))
+    done = with_graph(database, lambda target: until_told(apply_to_chain(target, login, command, **named, hear=hear)))
     if as_json:
         emit({"run": None} if done is None else asdict(done))
         return
@@ -126,15 +125,3 @@ def _as_value(done: ToolApplied | None) -> dict[str, object]:
         "reversible": done.reversible,
         "lowered": done.lowered,
     }
-
-
-async def _until_told(work: Coroutine[object, object, T]) -> T:
-    """Ends in order when a Job or a pipeline is told to stop: what the tool had committed is taken back."""
-    task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        raise WatchdogError(
-            "It was told to stop. What is not said above was not begun; `watchdog migration status` shows what is left."
-        ) from None

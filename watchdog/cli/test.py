@@ -11,14 +11,8 @@ from watchdog.app.procedures.pretest import Asked, pretest
 from watchdog.app.procedures.staging import Script
 from watchdog.cli.options import DEFAULT_CONFIG, Config, Guard, Json
 from watchdog.cli.parts import length, ratio, show_parts
-from watchdog.ports.errors import WatchdogError
+from watchdog.cli.scripts import read_script
 from watchdog.runtime.clock import SystemClock
-
-
-class ScriptError(WatchdogError):
-    """A script cannot be read."""
-
-    exit_status = 2
 
 
 def run(
@@ -64,7 +58,7 @@ def run(
     asked = Asked(
         staging=staging,
         scratch=scratch,
-        scripts=tuple(Script(str(one), _text(one)) for one in script or ()),
+        scripts=tuple(Script(str(one), read_script(one)) for one in script or ()),
         load=load,
         http=url,
         paths=tuple(_path(one) for one in path or ["/"]),
@@ -76,17 +70,8 @@ def run(
     show_parts(guard, pretest(config, guard, asked, SystemClock()), strict=strict, as_json=as_json)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ScriptError(f"{path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ScriptError(f"{path} is not UTF-8") from error
-
-
 def _file(path: Path) -> Path:
-    _text(path)
+    read_script(path)
     return path
 
 

@@ -6,8 +6,10 @@ import psycopg
 
 from watchdog.migrations.budget import with_later
 from watchdog.migrations.limits import Log, recorded, watch_log
-from watchdog.migrations.runs import Run, named
+from watchdog.migrations.plain import plain
+from watchdog.migrations.runs import Run
 from watchdog.migrations.session import connected
+from watchdog.migrations.shape import Connection
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,24 @@ async def outlooks(url: str, runs: tuple[Run, ...]) -> dict[int, Outlook]:
     found: dict[int, Outlook] = {}
     async with connected(url) as connection:
         for one in applied:
-            unwatched = ""
             try:
-                log = await watch_log(connection, one.run)
+                found[one.run] = await outlook(connection, one.run, one.predicted_rollback_seconds)
             except psycopg.Error as error:
-                log, unwatched = None, error.diag.message_primary or "the database failed"
-            with named("The change logs cannot be read"):
-                speed = (await recorded(connection, one.run)).speed or {}
-            now = one.predicted_rollback_seconds
-            if now is not None and log is not None:
-                now = with_later(now, log.entries, speed)
-            found[one.run] = Outlook(now, log, unwatched)
+                found[one.run] = Outlook(one.predicted_rollback_seconds, None, plain(error))
     return found
+
+
+async def outlook(connection: Connection, run: int, predicted: float | None) -> Outlook:
+    """What there is to say of one applied run; a log that has passed a limit is ended by this look.
+
+    Args:
+        predicted: Seconds, as predicted when it was applied.
+
+    Raises:
+        psycopg.Error: Its log cannot be read, or not be ended.
+    """
+    log = await watch_log(connection, run)
+    if log is None or predicted is None:
+        return Outlook(predicted, log)
+    speed = (await recorded(connection, run)).speed or {}
+    return Outlook(with_later(predicted, log.entries, speed), log)

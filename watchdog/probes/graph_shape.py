@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias, cast
 import neo4j
 from neo4j import exceptions
 
+from watchdog.migrations.graph.views import quote
 from watchdog.model.signals import Cause, Labels, Missing, SignalKind
 from watchdog.ports.kinds import Duration, ProbeKind, Resources, Script
 from watchdog.ports.probes import Reading, Readings
@@ -68,9 +69,9 @@ class GraphShapeRead:
 def statement(read: GraphShapeRead) -> str:
     """The Cypher for one number."""
     before, after = _ARROWS[read.direction]
-    node = f"(n:{_quoted(read.label)})"
-    other = f"(:{_quoted(read.to)})" if read.to else "()"
-    pattern = f"(n){before}[:{_quoted(read.type)}]{after}{other}"
+    node = f"(n:{quote(read.label)})"
+    other = f"(:{quote(read.to)})" if read.to else "()"
+    pattern = f"(n){before}[:{quote(read.type)}]{after}{other}"
     counted = f"WITH n LIMIT {MAX_COUNT} RETURN count(n)"
     match read.of:
         case "missing_relationships":
@@ -79,15 +80,11 @@ def statement(read: GraphShapeRead) -> str:
             held = f"WITH n, COUNT {{ {pattern} }} AS held WHERE held < {read.least} OR held > {read.most}"
             return f"MATCH {node} {held} {counted}"
         case "duplicate_relationships":
-            end = f"(m:{_quoted(read.to)})" if read.to else "(m)"
-            pairs = f"MATCH {node}{before}[r:{_quoted(read.type)}]{after}{end} WITH n, m, count(r) AS times"
+            end = f"(m:{quote(read.to)})" if read.to else "(m)"
+            pairs = f"MATCH {node}{before}[r:{quote(read.type)}]{after}{end} WITH n, m, count(r) AS times"
             return f"{pairs} WHERE times > 1 {counted}"
         case "per_node":
             return f"MATCH {node} RETURN avg(toFloat(COUNT {{ {pattern} }}))"
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 class GraphShapeProbe:

@@ -1,7 +1,6 @@
 """What a database says about the tables of a script: read-only, from the catalog."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from watchdog.migrations.assess.script import Statement, read
 from watchdog.migrations.assess.sqltext import condition, names, not_null_columns, strings
 from watchdog.migrations.parser import postgast, tree
 from watchdog.migrations.sql import Table
+from watchdog.ports.secrets import KnownSecret
 from watchdog.targets.postgres import Connection, PostgresOptions, PostgresTarget
 
 _UTC: Final = frozenset({"utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "uct", "universal"})
@@ -31,17 +31,6 @@ _QUERIES: Final = (
 )
 
 
-@dataclass(frozen=True)
-class _Given:
-    """An address from the command line."""
-
-    url: str = field(repr=False)
-
-    def reveal(self) -> str:
-        """The address."""
-        return self.url
-
-
 async def facts_about(text: str, url: str) -> Facts:
     """What the database at this address says about the tables of a script.
 
@@ -49,7 +38,7 @@ async def facts_about(text: str, url: str) -> Facts:
         SqlSyntaxError: The script is no SQL.
         TargetError: The database cannot be reached, or refuses to tell.
     """
-    target = PostgresTarget("the database", PostgresOptions(url=_Given(url)))
+    target = PostgresTarget("the database", PostgresOptions(url=KnownSecret(url)))
     try:
         async with target.observe() as connection:
             return await look(connection, text)

@@ -11,6 +11,7 @@ from redis import exceptions
 from watchdog.migrations.cache.file import OURS
 from watchdog.migrations.session import RefusedError
 from watchdog.ports.errors import FencedError, WatchdogError
+from watchdog.ports.secrets import KnownSecret
 from watchdog.targets.redis import RedisOptions, RedisTarget
 
 Name: TypeAlias = Literal["begin", "turn", "measure", "apply", "back", "settle", "receipt", "close"]
@@ -38,21 +39,10 @@ class TakenOverError(RefusedError):
     """Somebody else turned the run while we worked on it."""
 
 
-class _Said:
-    """An address whose password nothing shows."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The address."""
-        return self._value
-
-
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator["Store"]:
     """The database of an address, for one command."""
-    target = RedisTarget("redis", RedisOptions(url=_Said(url)))
+    target = RedisTarget("redis", RedisOptions(url=KnownSecret(url)))
     try:
         yield Store(target)
     finally:

@@ -14,6 +14,7 @@ from watchdog.migrations.graph.rollback import rollback_graph
 from watchdog.migrations.graph.runs import runs_graph
 from watchdog.migrations.options import Options
 from watchdog.migrations.plans.file import Entry
+from watchdog.migrations.release_run import ReleaseRun
 from watchdog.migrations.rollback import rollback as rollback_sql
 from watchdog.migrations.vectors import apply as vectors_apply
 from watchdog.migrations.vectors import rollback as vectors_rollback
@@ -52,22 +53,7 @@ class Store(Protocol):
         ...
 
 
-class _Said(Protocol):
-    """What every store says of a run."""
-
-    @property
-    def run(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def release(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def script_hash(self) -> str: ...
-
-
-def _of(release: str, found: Iterable[_Said]) -> tuple[Stand, ...]:
+def _of(release: str, found: Iterable[ReleaseRun]) -> tuple[Stand, ...]:
     return tuple(Stand(one.run, one.name, one.state, one.script_hash) for one in found if one.release == release)
 
 
