@@ -21,8 +21,25 @@ def image(run: int, index: int, which: str) -> str:
 
 def archive_before(run: int, index: int, table: TablePlan) -> str:
     """Keeps a table as it is before the script."""
-    columns = [f"{quote(column.name)}::text AS c{n}" for n, column in enumerate(table.columns)]
-    return _keep(image(run, index, "before"), columns, table.name)
+    return _keep(image(run, index, "before"), _before_columns(table), table.name)
+
+
+def archive_pages(run: int, index: int, table: TablePlan, pages: tuple[int, int], first: int) -> str:
+    """Adds some pages of a table to what `archive_before` has begun.
+
+    Args:
+        pages: From this one, up to but not with that one.
+        first: Rows that are kept already.
+    """
+    listed = ", ".join([f"{first} + row_number() OVER () AS n", *_before_columns(table)])
+    return (
+        f"INSERT INTO {image(run, index, 'before')} SELECT {listed} FROM ONLY {qualified(table.name)}"
+        f" WHERE ctid >= '({pages[0]},0)' AND ctid < '({pages[1]},0)'"
+    )
+
+
+def _before_columns(table: TablePlan) -> list[str]:
+    return [f"{quote(column.name)}::text AS c{n}" for n, column in enumerate(table.columns)]
 
 
 def archive_after(run: int, index: int, table: TablePlan) -> str:

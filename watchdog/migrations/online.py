@@ -12,6 +12,7 @@ from watchdog.migrations.changelog import keys_of
 from watchdog.migrations.images import archive_after, archive_before, image, qualified
 from watchdog.migrations.manifest import begin, read
 from watchdog.migrations.options import Options
+from watchdog.migrations.paced import archive
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import archives, close, register
 from watchdog.migrations.session import RefusedError, plain_text
@@ -82,8 +83,8 @@ async def _write_archives(production: Connection, run: int, undo: Plan) -> None:
         await production.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await plain_text(production)
         for index, table in _large(undo):
-            cursor = await production.execute(archive_before(run, index, table).encode())
-            await register(production, run, image(run, index, "before"), qualified(table.name), cursor.rowcount)
+            rows = await archive(production, run, index, table)
+            await register(production, run, image(run, index, "before"), qualified(table.name), rows)
     for index, table in _large(undo):
         keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
         name = image(run, index, "before")

@@ -1,9 +1,9 @@
-"""Waits between batches until replicas have caught up and dead rows are cleaned away."""
+"""Waits until replicas have caught up and dead rows are cleaned away: between batches, and parts of an archive."""
 
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -55,12 +55,17 @@ class Pressure:
 
 async def pressure(connection: Connection, table: Table) -> Pressure:
     """Measures it. Lag of replicas is only seen by who may read statistics of all sessions."""
-    lag = await (await connection.execute(_REPLICAS)).fetchone()
+    lag = await _lag(connection)
     name = sql.Identifier(*table).as_string(connection)
     rows = await (await connection.execute(_DEAD, {"table": name})).fetchone()
-    assert lag is not None  # noqa: S101 - an aggregate answers
     assert rows is not None  # noqa: S101 - an aggregate answers
-    return Pressure(lag[0], lag[1], rows[0], rows[1])
+    return replace(lag, dead=rows[0], live=rows[1])
+
+
+async def _lag(connection: Connection) -> Pressure:
+    lag = await (await connection.execute(_REPLICAS)).fetchone()
+    assert lag is not None  # noqa: S101 - an aggregate answers
+    return Pressure(lag[0], lag[1])
 
 
 async def sees_replicas(connection: Connection) -> bool:
@@ -75,14 +80,22 @@ async def wait(connection: Connection, table: Table, limits: Limits, say: Callab
     Raises:
         WatchdogError: A replica has been behind for longer than the limit of patience.
     """
-    began = time.monotonic()
     now = await pressure(connection, table)
     if now.bloated(limits):
         say(f"{now.dead:,} dead rows in {'.'.join(table)}: it is vacuumed")
         await _vacuum(connection, table)
-        now = await pressure(connection, table)
+    await wait_for_replicas(connection, limits, say)
+
+
+async def wait_for_replicas(connection: Connection, limits: Limits, say: Callable[[str], None]) -> None:
+    """Returns when no replica is further behind than the limits say; it may be called within a transaction.
+
+    Raises:
+        WatchdogError: A replica has been behind for longer than the limit of patience.
+    """
+    began = time.monotonic()
     told = False
-    while why := now.behind(limits):
+    while why := (await _lag(connection)).behind(limits):
         if time.monotonic() - began > limits.patience_seconds:
             raise WatchdogError(
                 f"{why} for more than {limits.patience_seconds:.0f} s; apply again when it has caught up."
@@ -91,7 +104,6 @@ async def wait(connection: Connection, table: Table, limits: Limits, say: Callab
             say(f"{why}: waiting")
             told = True
         await asyncio.sleep(limits.pause_seconds)
-        now = await pressure(connection, table)
 
 
 async def _vacuum(connection: Connection, table: Table) -> None:

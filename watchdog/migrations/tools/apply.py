@@ -11,9 +11,10 @@ from watchdog.migrations.budget import check, predict
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.clone import scratch
 from watchdog.migrations.dump import dump
-from watchdog.migrations.images import archive_before, image, qualified
+from watchdog.migrations.images import image, qualified
 from watchdog.migrations.manifest import Manifest, begin, record
 from watchdog.migrations.options import Options, OptionsError
+from watchdog.migrations.paced import archive
 from watchdog.migrations.plain import plain
 from watchdog.migrations.releases import refuse_closed
 from watchdog.migrations.rollback import take_back
@@ -233,9 +234,9 @@ async def _archive(production: Connection, run: int, plan: Plan) -> dict[str, in
         await capture.forget(production, run)
         for index, table in enumerate(plan.tables):
             if table.kind in {"rebuilt", "gone"}:
-                cursor = await production.execute(archive_before(run, index, table).encode())
-                await register(production, run, image(run, index, "before"), qualified(table.name), cursor.rowcount)
-                kept[".".join(table.name)] = cursor.rowcount
+                rows = await archive(production, run, index, table)
+                await register(production, run, image(run, index, "before"), qualified(table.name), rows)
+                kept[".".join(table.name)] = rows
     return kept
 
 

@@ -1,0 +1,50 @@
+"""Archives a table in parts, and waits between them while a replica is behind."""
+
+from typing import Final
+
+import structlog
+
+from watchdog.migrations.images import archive_before, archive_pages, qualified
+from watchdog.migrations.safe.limits import Limits
+from watchdog.migrations.safe.throttle import wait_for_replicas
+from watchdog.migrations.shape import Connection
+from watchdog.migrations.table_plans import TablePlan
+
+DEFAULTS: Final = Limits()
+PART_PAGES: Final = 16_384
+"""Pages of a part, 128 MiB: what replicas get before anybody looks whether they keep up."""
+
+
+async def archive(
+    connection: Connection, run: int, index: int, table: TablePlan, limits: Limits = DEFAULTS, pages: int = PART_PAGES
+) -> int:
+    """Keeps a table as the transaction's snapshot has it; answers with its rows.
+
+    Args:
+        connection: In a transaction whose snapshot stands (`REPEATABLE READ`).
+        limits: How far behind a replica may be, and for how long, before it is given up.
+        pages: Of a part.
+
+    Raises:
+        WatchdogError: A replica stayed behind for too long.
+        psycopg.Error: It failed.
+    """
+    # Pages that come later hold nothing that the snapshot sees, except in a table that is being rewritten, which waits.
+    row = await (
+        await connection.execute(
+            "SELECT pg_relation_size(oid) / current_setting('block_size')::int FROM pg_class"
+            " WHERE oid = %s::regclass AND relkind = 'r'",
+            (qualified(table.name),),
+        )
+    ).fetchone()
+    whole = int(row[0]) if row else 0
+    if whole <= pages:
+        return (await connection.execute(archive_before(run, index, table).encode())).rowcount
+    log = structlog.get_logger().bind(run=run, table=qualified(table.name))
+    await connection.execute(f"{archive_before(run, index, table)} WITH NO DATA".encode())
+    rows = 0
+    for first in range(0, whole, pages):
+        await wait_for_replicas(connection, limits, lambda why: log.warning("archive waits", why=why))
+        part = archive_pages(run, index, table, (first, min(first + pages, whole)), rows)
+        rows += (await connection.execute(part.encode())).rowcount
+    return rows
