@@ -55,10 +55,10 @@ async def test_it_waits_for_a_replica_and_gives_up_in_the_end(pg_database: str) 
         async with connection.transaction(force_rollback=True):
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             with pytest.raises(WatchdogError, match="apply again when it has caught up"):
-                await archive(connection, 1, 0, PLAN, replace(limits, patience_seconds=0.05), pages=7)
+                await archive(connection, 1, 0, PLAN, limits=replace(limits, patience_seconds=0.05), pages=7)
         async with connection.transaction():
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            waiting = asyncio.create_task(archive(connection, 1, 0, PLAN, limits, pages=100))
+            waiting = asyncio.create_task(archive(connection, 1, 0, PLAN, limits=limits, pages=100))
             while not waiting.done():
                 lagging.replayed(await now(pg_database))
                 await asyncio.wait({waiting}, timeout=0.05)

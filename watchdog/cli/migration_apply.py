@@ -14,7 +14,7 @@ from watchdog.cli.migration_options import Database
 from watchdog.cli.migration_rehearse import insist
 from watchdog.cli.migration_safe import Resume, Safe, apply_safely, refuse_safe, resume_safely
 from watchdog.cli.migration_stores import apply_elsewhere
-from watchdog.cli.migration_tool import Tool, Variables, VersionTables, apply_by_tool, split
+from watchdog.cli.migration_tool import Tool, Variables, VersionTables, apply_by_tool, complain_line, split
 from watchdog.cli.options import Json
 from watchdog.cli.output import emit, say
 from watchdog.cli.scripts import read_script
@@ -161,7 +161,9 @@ def _apply_file(said: _Said, file: Path, *, safe: bool) -> None:
     if safe:
         apply_safely(said.database, text, down=back, scratch=said.scratch, options=options, as_json=said.as_json)
         return
-    done = asyncio.run(apply_script(said.database, text, down=back, scratch_url=said.scratch, options=options))
+    hear = complain_line if said.as_json else say
+    going = apply_script(said.database, text, down=back, scratch_url=said.scratch, options=options, hear=hear)
+    done = asyncio.run(going)
     if said.as_json:
         emit(
             {"run": done.run, "archives": done.archives, "set_aside_on_rollback": done.quarantines, "moved": done.moved}

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from watchdog.migrations.aside import ASIDE
-from watchdog.migrations.budget import Prediction, check, predict
+from watchdog.migrations.budget import Prediction, check, predict, say_prediction
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.clone import (
     Clone,
@@ -30,6 +30,7 @@ from watchdog.migrations.limits import Limits, Recorded, prepare_later, record_l
 from watchdog.migrations.manifest import Manifest, begin, finished, record
 from watchdog.migrations.online import catch_up, end_earlier_logs, end_log, forget, large, log_from_now, prepare
 from watchdog.migrations.options import Options
+from watchdog.migrations.paced import Hear, unheard
 from watchdog.migrations.plain import plain
 from watchdog.migrations.policies import insist_on_tables
 from watchdog.migrations.refusals import refusals, written
@@ -93,18 +94,21 @@ class _Job:
     script: str
     down: str | None
     options: Options
+    hear: Hear
     drops: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
 
 
 async def apply(
-    url: str, script: str, *, down: str | None = None, scratch_url: str | None = None, options: Options = _DEFAULTS
-) -> Applied:
+    url: str, script: str, *, down: str | None = None, scratch_url: str | None = None, options: Options = _DEFAULTS,
+    hear: Hear = unheard,
+) -> Applied:  # fmt: skip
     """Applies a script, with everything archived that it destroys.
 
     Args:
         down: The author's own way back, kept with the run.
         scratch_url: A scratch server, as superuser; without it one of our own is started.
+        hear: Hears what archives and rollback are predicted to take, and what is waited for.
 
     Raises:
         RefusedError: It cannot be taken back, or it surprised us; nothing was changed.
@@ -121,7 +125,7 @@ async def apply(
             return await _without_archive(production, script, options)
         entries = await dump(url, options.role)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
-            job = _Job(production, admin, entries, script, plain, down, options)
+            job = _Job(production, admin, entries, script, plain, down, options, hear)
             if indexes:
                 learnt, undo, _ = await _study(job, frozenset(), 0)
                 return Applied(await build(production, script, indexes, learnt, undo, options), {}, ())
@@ -175,6 +179,7 @@ async def _on_clone(job: _Job) -> Applied:
         prediction = await predict(job.production, undo.tables)
         if too_much := check(prediction, job.options.budget_bytes, within=job.options.rollback_within):
             raise RefusedError((too_much,))
+        job.hear(say_prediction(prediction))
         try:
             return await _prepared(job, learnt, undo, prediction)
         except _SurpriseError as surprise:
@@ -198,7 +203,7 @@ async def _prepared(job: _Job, learnt: Learnt, undo: Plan, prediction: Predictio
     production = job.production
     if not any(table.online for table in undo.tables):
         return await _try(job, learnt, undo, prediction)
-    run = await prepare(production, job.source, job.options, undo, prediction.rollback_seconds)
+    run = await prepare(production, job.source, job.options, undo, prediction.rollback_seconds, job.hear)
     try:
         return await _try(job, learnt, undo, prediction, run)
     except BaseException:

@@ -8,6 +8,7 @@ from typing import Final
 
 from watchdog.migrations.calibrate import Speed, measure
 from watchdog.migrations.images import qualified
+from watchdog.migrations.paced import DEFAULTS
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import named, prepare
 from watchdog.migrations.shape import Connection
@@ -48,7 +49,7 @@ class Prediction:
     Attributes:
         bytes: Of the images that it writes, on disk.
         rows: Of the tables that it archives.
-        archive_seconds: To write the images, while the tables are locked against writes.
+        archive_seconds: To write the images; small tables are locked against writes meanwhile.
         rollback_seconds: To take the run back at once, with no later rows.
         speed: Seconds of what more a rollback takes: `later` for each write of users, as `with_later` reads it.
     """
@@ -92,7 +93,7 @@ async def predict(connection: Connection, tables: Iterable[TablePlan]) -> Predic
                 images, merged = (2, _MERGE_COPIES) if merges else (1, 0.0)
                 size += one.bytes * images
                 rows += one.rows
-                archive += one.seconds * images
+                archive += one.seconds * (images + DEFAULTS.rest if table.online else images)
                 tried = await measure(connection, table, one.rows) if table.online else Speed()
                 later = max(later, tried.later)
                 if tried.table:
@@ -200,6 +201,15 @@ def check(
             " there is no return in time; allow more with --rollback-within, or put destruction off with --defer"
         )
     return None
+
+
+def say_prediction(prediction: Prediction) -> str:
+    """What a run will take, for people."""
+    back = f"taking it back about {prediction.rollback_seconds:.1f} s"
+    if not prediction.rows:
+        return f"nothing is archived; {back}"
+    size = say_bytes(prediction.bytes)
+    return f"archiving {prediction.rows:,} rows takes about {size} and {prediction.archive_seconds:.1f} s; {back}"
 
 
 def parse_bytes(text: str) -> int:

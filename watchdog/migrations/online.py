@@ -12,7 +12,7 @@ from watchdog.migrations.changelog import keys_of
 from watchdog.migrations.images import archive_after, archive_before, image, qualified
 from watchdog.migrations.manifest import begin, read
 from watchdog.migrations.options import Options
-from watchdog.migrations.paced import archive
+from watchdog.migrations.paced import Hear, archive, unheard
 from watchdog.migrations.renames import quote
 from watchdog.migrations.runs import archives, close, register
 from watchdog.migrations.session import RefusedError, plain_text
@@ -54,7 +54,9 @@ async def _rows(connection: Connection, table: TablePlan) -> int:
     return int(row[0]) if row else 0
 
 
-async def prepare(production: Connection, script: str, options: Options, undo: Plan, seconds: float) -> int:
+async def prepare(
+    production: Connection, script: str, options: Options, undo: Plan, seconds: float, hear: Hear = unheard
+) -> int:
     """Enters the run as `preparing` and writes the archives of its large tables; answers with its number.
 
     What users write meanwhile is logged; `catch_up` brings the archives up to date under the lock.
@@ -67,14 +69,14 @@ async def prepare(production: Connection, script: str, options: Options, undo: P
         # Held to the end of the session, so that nobody takes the run for one whose process died.
         await production.execute("SELECT pg_advisory_lock(hashtext('watchdog.migration_runs'), %s::int)", (run,))
     try:
-        await _write_archives(production, run, undo)
+        await _write_archives(production, run, undo, hear)
     except BaseException:
         await asyncio.shield(forget(production, run))
         raise
     return run
 
 
-async def _write_archives(production: Connection, run: int, undo: Plan) -> None:
+async def _write_archives(production: Connection, run: int, undo: Plan, hear: Hear) -> None:
     for index, table in _large(undo):
         types = await changelog.types_of(production, table.name)
         await _retried(production, changelog.start(run, index, table, types, before=True))
@@ -83,13 +85,15 @@ async def _write_archives(production: Connection, run: int, undo: Plan) -> None:
         await production.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await plain_text(production)
         for index, table in _large(undo):
-            rows = await archive(production, run, index, table)
+            rows = await archive(production, run, index, table, hear)
             await register(production, run, image(run, index, "before"), qualified(table.name), rows)
+    await production.execute("SET max_parallel_maintenance_workers = 0")
     for index, table in _large(undo):
         keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
         name = image(run, index, "before")
         await production.execute(f"CREATE UNIQUE INDEX ON {name} ({keys})".encode())
         await production.execute(f"ANALYZE {name}".encode())
+    await production.execute("RESET max_parallel_maintenance_workers")
 
 
 def _large(undo: Plan) -> list[tuple[int, TablePlan]]:

@@ -1,8 +1,9 @@
 """Archives a table in parts, and waits between them while a replica is behind."""
 
+import asyncio
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
-
-import structlog
 
 from watchdog.migrations.images import archive_before, archive_pages, qualified
 from watchdog.migrations.safe.limits import Limits
@@ -11,18 +12,26 @@ from watchdog.migrations.shape import Connection
 from watchdog.migrations.table_plans import TablePlan
 
 DEFAULTS: Final = Limits()
-PART_PAGES: Final = 16_384
-"""Pages of a part, 128 MiB: what replicas get before anybody looks whether they keep up."""
+PART_PAGES: Final = 2_048
+"""Pages of a part, 16 MiB: what users and replicas bear before there is a rest."""
+Hear = Callable[[str], None]
+"""Hears what is done, as sentences for people."""
+
+
+def unheard(_: str) -> None:
+    """For those who do not listen."""
 
 
 async def archive(
-    connection: Connection, run: int, index: int, table: TablePlan, limits: Limits = DEFAULTS, pages: int = PART_PAGES
-) -> int:
+    connection: Connection, run: int, index: int, table: TablePlan, hear: Hear = unheard, *, limits: Limits = DEFAULTS,
+    pages: int = PART_PAGES,
+) -> int:  # fmt: skip
     """Keeps a table as the transaction's snapshot has it; answers with its rows.
 
     Args:
         connection: In a transaction whose snapshot stands (`REPEATABLE READ`).
-        limits: How far behind a replica may be, and for how long, before it is given up.
+        hear: Hears why it waits.
+        limits: How far behind a replica may be, for how long, before it is given up; and the rest after each part.
         pages: Of a part.
 
     Raises:
@@ -40,11 +49,14 @@ async def archive(
     whole = int(row[0]) if row else 0
     if whole <= pages:
         return (await connection.execute(archive_before(run, index, table).encode())).rowcount
-    log = structlog.get_logger().bind(run=run, table=qualified(table.name))
+    # Users need the other processors.
+    await connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
     await connection.execute(f"{archive_before(run, index, table)} WITH NO DATA".encode())
     rows = 0
     for first in range(0, whole, pages):
-        await wait_for_replicas(connection, limits, lambda why: log.warning("archive waits", why=why))
+        await wait_for_replicas(connection, limits, lambda why: hear(f"archiving {qualified(table.name)}: {why}"))
+        began = monotonic()
         part = archive_pages(run, index, table, (first, min(first + pages, whole)), rows)
         rows += (await connection.execute(part.encode())).rowcount
+        await asyncio.sleep(limits.rest * (monotonic() - began))
     return rows

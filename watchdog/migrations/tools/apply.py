@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 import psycopg
 
-from watchdog.migrations.budget import check, predict
+from watchdog.migrations.budget import check, predict, say_prediction
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.clone import scratch
 from watchdog.migrations.dump import dump
@@ -118,10 +118,11 @@ async def _carry_out(job: _Job, hear: Hear) -> ToolApplied:
     prediction = await predict(production, job.study.plan.tables)
     if too_much := check(prediction, job.options.budget_bytes, within=job.options.rollback_within):
         raise RefusedError((too_much,))
+    hear(say_prediction(prediction))
     run, begun = await _begin(job, prediction.rollback_seconds)
     await production.execute(f"SELECT pg_advisory_lock({_LOCK})".encode(), (run,))
     try:
-        archives, notes = await _make_ready(job, run, begun)
+        archives, notes = await _make_ready(job, run, begun, hear)
         done = await _work(production, job.url, (run, begun), job.work, hear)
     finally:
         await production.execute(f"SELECT pg_advisory_unlock({_LOCK})".encode(), (run,))
@@ -208,14 +209,14 @@ async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
         return run, begun
 
 
-async def _make_ready(job: _Job, run: int, begun: Begun) -> tuple[dict[str, int], tuple[str, ...]]:
+async def _make_ready(job: _Job, run: int, begun: Begun, hear: Hear) -> tuple[dict[str, int], tuple[str, ...]]:
     """Watches the tables and archives them; takes everything away again when that fails."""
     production = job.production
     try:
         archived = {table.name for table in begun.shape.tables if table.number in begun.columns}
         others = [name for name in tables_with_rows(begun.shape) if name not in archived]
         held = await capture.install(production, run, sorted(archived), others)
-        kept = await _archive(production, run, job.study.plan)
+        kept = await _archive(production, run, job.study.plan, hear)
         await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
     except (asyncio.CancelledError, psycopg.Error, WatchdogError) as error:
         await _forget(production, run)
@@ -224,7 +225,7 @@ async def _make_ready(job: _Job, run: int, begun: Begun) -> tuple[dict[str, int]
     return kept, tuple(f"somebody held {qualified(name)}: a write of the tool there is not seen" for name in held)
 
 
-async def _archive(production: Connection, run: int, plan: Plan) -> dict[str, int]:
+async def _archive(production: Connection, run: int, plan: Plan, hear: Hear) -> dict[str, int]:
     """The images before, all of one moment; what the log has of earlier ones is in them."""
     kept: dict[str, int] = {}
     async with production.transaction():
@@ -234,7 +235,7 @@ async def _archive(production: Connection, run: int, plan: Plan) -> dict[str, in
         await capture.forget(production, run)
         for index, table in enumerate(plan.tables):
             if table.kind in {"rebuilt", "gone"}:
-                rows = await archive(production, run, index, table)
+                rows = await archive(production, run, index, table, hear)
                 await register(production, run, image(run, index, "before"), qualified(table.name), rows)
                 kept[".".join(table.name)] = rows
     return kept
