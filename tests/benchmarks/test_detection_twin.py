@@ -25,7 +25,7 @@ from watchdog.model import inputs
 from watchdog.model.guards import Baseline, Guard, GuardSettings
 from watchdog.model.playbooks import Playbook
 from watchdog.model.releases import Release
-from watchdog.model.rules import LatencyRule, Mode, RatioRule, Rule
+from watchdog.model.rules import LatencyRule, Mode, RatioRule, SimpleRule
 from watchdog.model.signals import Histogram, Sample, Selector, SignalId, SignalKind, SignalSpec
 from watchdog.model.time import MINUTE, SECOND
 from watchdog.model.verdicts import Basis, Breach, NoData, Ok, ProbeFailed, Verdict
@@ -50,7 +50,7 @@ def code(verdict: Verdict) -> Said:
             return Said.NO_DATA
 
 
-def engine(rule: Rule, readings: Sequence[Sequence[Sample]], baseline: Baseline | None = None) -> list[Verdict]:
+def engine(rule: SimpleRule, readings: Sequence[Sequence[Sample]], baseline: Baseline | None = None) -> list[Verdict]:
     """What the engine says after each reading but the first."""
     windows, said = empty(SPECS, 15 * MINUTE), []
     for index, samples in enumerate(readings):
@@ -70,7 +70,7 @@ def ratio_readings(bad: Floats, total: Floats) -> list[list[Sample]]:
     ]
 
 
-def opened(rule: Rule, said: Sequence[Verdict]) -> list[int]:
+def opened(rule: SimpleRule, said: Sequence[Verdict]) -> list[int]:
     """The ticks at which a guard that is told these verdicts would open an incident, each as if it were the first."""
     settings = GuardSettings("shop", (rule,), SPECS, Playbook("none", "hash", ()), bake=60 * MINUTE)
     guard, found = Guard(settings), []

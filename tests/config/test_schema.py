@@ -26,7 +26,7 @@ def test_the_schema_of_rules_offers_every_probe_and_rule() -> None:
     schema = json_schema("rules", REGISTRIES)
     assert kinds(schema["properties"]["signals"]["items"], "probe") == set(REGISTRIES.probes)
     rules = schema["properties"]["rules"]["additionalProperties"]
-    assert kinds(rules, "kind") == {"ratio", "latency", "count", "gauge", "check", "stall"}
+    assert kinds(rules, "kind") == {"ratio", "latency", "count", "gauge", "check", "stall", "collapse", "composite"}
     ratio = next(each for each in rules["oneOf"] if each["properties"]["kind"]["const"] == "ratio")
     assert {"window", "recent", "z", "burstiness", "min_bad"} <= set(ratio["properties"])
     assert ratio["properties"]["mode"]

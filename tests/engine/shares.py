@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from tests.engine.series import EVERY, T0, read, signal, windows
 from watchdog.engine.windows import Windows
-from watchdog.model.rules import CheckRule, Confidence, CountRule, GaugeRule, LatencyRule, RatioRule, Rule, StallRule
+from watchdog.model.rules import (
+    CheckRule,
+    CollapseRule,
+    Confidence,
+    CountRule,
+    GaugeRule,
+    LatencyRule,
+    RatioRule,
+    SimpleRule,
+    StallRule,
+)
 from watchdog.model.signals import Selector, SignalKind
 from watchdog.model.time import MINUTE, Time
 
@@ -23,7 +33,8 @@ COUNT = CountRule(name="count", of=Selector("bad"), above=10)
 GAUGE = GaugeRule(name="gauge", of=Selector("gauge"), above=5, below=1)
 CHECK = CheckRule(name="check", of=(Selector("check"), Selector("other_check")))
 STALL = StallRule(name="stall", in_flight=Selector("gauge"), completed=Selector("total"))
-RULES: tuple[Rule, ...] = (RATIO, LATENCY, COUNT, GAUGE, CHECK, STALL)
+COLLAPSE = CollapseRule(name="collapse", of=Selector("total"))
+RULES: tuple[SimpleRule, ...] = (RATIO, LATENCY, COUNT, GAUGE, CHECK, STALL, COLLAPSE)
 
 
 def traffic(bad: Sequence[float], total: Sequence[float]) -> Windows:

@@ -25,7 +25,7 @@ from watchdog.model.guards import RunPhase
 from watchdog.model.rules import GaugeRule, RungKind
 from watchdog.model.signals import Cause, Selector
 from watchdog.model.time import MINUTE, SECOND
-from watchdog.model.verdicts import Basis, NoData, Verdict
+from watchdog.model.verdicts import Basis, NoData, Ok, Verdict
 
 LITERAL = breach(basis=Basis.LITERAL)
 
@@ -303,3 +303,57 @@ def test_a_plan_without_a_thread_owes_beats_only() -> None:
     climb = Climb(replace(SETTINGS, plan=Plan(beats=SETTINGS.plan.beats)))
     climb.breached()
     assert [one.notice.topic for one in climb.guard.notices.values()] == [one.name for one in SETTINGS.plan.beats]
+
+
+class TestHysteresis:
+    def test_between_its_two_levels_what_holds_goes_on_to_hold(self, climb: Climb) -> None:
+        climb.start()
+        climb.say(judged(errors=LITERAL))
+        since = climb.guard.pending["errors"].since
+        climb.now += 4 * MINUTE
+        climb.say(judged(errors=Ok(evidence("errors"), near=True)))
+        assert climb.guard.pending["errors"].since == since
+        climb.now += MINUTE
+        climb.say(judged(errors=LITERAL))
+        assert climb.incident.rules == ("errors",)
+
+    def test_a_reading_that_is_fine_for_less_than_keep_ends_nothing(self) -> None:
+        climb = Climb(replace(SETTINGS, rules=(replace(ERRORS, keep=MINUTE), ORPHANS)))
+        climb.start()
+        climb.say(judged(errors=LITERAL))
+        climb.now += 2 * MINUTE
+        climb.say(judged(errors=ok()))
+        climb.now += MINUTE - 1
+        climb.say(judged(errors=ok()))
+        assert "errors" in climb.guard.pending
+        climb.say(judged(errors=LITERAL))
+        assert climb.guard.pending["errors"].eased is None
+        climb.now += 2 * MINUTE + 1
+        climb.say(judged(errors=LITERAL))
+        assert climb.incident.rules == ("errors",)
+
+    def test_one_that_is_fine_for_as_long_does(self) -> None:
+        climb = Climb(replace(SETTINGS, rules=(replace(ERRORS, keep=MINUTE), ORPHANS)))
+        climb.start()
+        climb.say(judged(errors=LITERAL))
+        climb.say(judged(errors=ok()))
+        climb.now += MINUTE
+        climb.say(judged(errors=ok()))
+        assert climb.guard.pending == {}
+
+    def test_time_in_which_nobody_looked_does_not_count_as_fine(self) -> None:
+        climb = Climb(replace(SETTINGS, rules=(replace(ERRORS, keep=MINUTE), ORPHANS)))
+        climb.start()
+        climb.say(judged(errors=LITERAL))
+        climb.say(judged(errors=ok()))
+        climb.now += MINUTE
+        climb.say(inputs.Gap(MINUTE))
+        climb.say(judged(errors=ok()))
+        assert "errors" in climb.guard.pending
+
+
+def test_what_held_in_a_phase_that_is_over_is_forgotten(climb: Climb) -> None:
+    climb.start()
+    climb.say(judged(errors=LITERAL))
+    climb.say(judged())
+    assert climb.guard.pending == {}

@@ -10,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.series import EVERY, T0, at, histogram, read, windows
-from tests.engine.shares import CHECK, CONFIDENCE, COUNT, GAUGE, LATENCY, RATIO, RULES, SPECS, STALL, end, traffic
+from tests.engine.shares import (
+    CHECK,
+    COLLAPSE,
+    CONFIDENCE,
+    COUNT,
+    GAUGE,
+    LATENCY,
+    RATIO,
+    RULES,
+    SPECS,
+    STALL,
+    end,
+    traffic,
+)
 from watchdog.engine.baseline import freeze
 from watchdog.engine.judge import judge
 from watchdog.engine.recheck import recheck
@@ -22,7 +35,7 @@ from watchdog.model.rules import (
     GaugeRule,
     LatencyRule,
     Mode,
-    Rule,
+    SimpleRule,
 )
 from watchdog.model.signals import Cause, Missing, Sample, SignalId
 from watchdog.model.time import MINUTE, SECOND
@@ -122,6 +135,8 @@ any_rule = st.one_of(
         CheckRule, name=st.just("k"), of=st.just(CHECK.of), expect=st.sampled_from(Expect), confirm=st.integers(1, 3)
     ),
     st.just(STALL),
+    st.just(COLLAPSE),
+    st.just(replace(RATIO, each="x", clear=0.01)),
 )
 
 
@@ -134,7 +149,7 @@ any_rule = st.one_of(
     floored=st.booleans(),
 )
 def test_any_rule_answers_over_any_windows_and_says_why(
-    rule: Rule, samples: list[Sample], tick: int, zero: int, *, floored: bool
+    rule: SimpleRule, samples: list[Sample], tick: int, zero: int, *, floored: bool
 ) -> None:
     made = replace(windows(SPECS, samples), floor=end(zero) if floored else 0)
     baseline, _ = freeze(made, end(zero), 5 * MINUTE, SECOND)
@@ -151,6 +166,6 @@ def test_any_rule_answers_over_any_windows_and_says_why(
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(RULES), st.lists(st.sampled_from(Cause).map(Missing), max_size=5), st.integers(0, 70))
-def test_without_a_value_there_is_no_breach(rule: Rule, gone: list[Missing], tick: int) -> None:
+def test_without_a_value_there_is_no_breach(rule: SimpleRule, gone: list[Missing], tick: int) -> None:
     made = windows(SPECS, *(read(spec.name, gone) for spec in SPECS))
     assert isinstance(judge(rule, made, None, end(tick)), NoData | ProbeFailed)

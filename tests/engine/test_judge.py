@@ -11,7 +11,7 @@ from watchdog.model.guards import Baseline
 from watchdog.model.rules import (
     Expect,
     Mode,
-    Rule,
+    SimpleRule,
 )
 from watchdog.model.signals import Cause, Histogram, Missing, Sample
 from watchdog.model.time import MINUTE, SECOND, Time
@@ -72,7 +72,7 @@ def test_a_counter_of_errors_that_does_not_exist_yet_is_none() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_signal_that_was_never_read_is_no_data(rule: Rule) -> None:
+def test_a_signal_that_was_never_read_is_no_data(rule: SimpleRule) -> None:
     verdict = judge(rule, windows(SPECS), None, at(10))
     assert isinstance(verdict, NoData)
     assert verdict.cause is Cause.NOT_YET
@@ -86,7 +86,7 @@ def test_a_signal_that_was_never_read_is_no_data(rule: Rule) -> None:
     ],
 )
 @pytest.mark.parametrize("rule", RULES)
-def test_a_probe_that_fails_is_never_a_breach(rule: Rule, cause: Cause, expected: Verdict) -> None:
+def test_a_probe_that_fails_is_never_a_breach(rule: SimpleRule, cause: Cause, expected: Verdict) -> None:
     down = Missing(cause, "bad query")
     names = [spec.name for spec in SPECS]
     made = windows(SPECS, traffic_of_everything(), *(read(name, [down], start=end(61)) for name in names))
@@ -112,14 +112,14 @@ def test_a_missing_reading_without_detail_names_the_signal() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_old_values_are_no_data(rule: Rule) -> None:
+def test_old_values_are_no_data(rule: SimpleRule) -> None:
     verdict = judge(rule, windows(SPECS, traffic_of_everything()), None, end(61) + MINUTE)
     assert isinstance(verdict, NoData)
     assert verdict.cause is Cause.TOO_OLD
 
 
 @pytest.mark.parametrize("rule", [RATIO, COUNT, STALL])
-def test_one_sample_is_no_data(rule: Rule) -> None:
+def test_one_sample_is_no_data(rule: SimpleRule) -> None:
     made = windows(SPECS, read("bad", [1]), read("total", [1]), read("gauge", [9]))
     verdict = judge(rule, made, None, at(1))
     assert isinstance(verdict, NoData)

@@ -69,3 +69,21 @@ def test_a_literal_breach_proves_only_when_it_need_not_hold() -> None:
     assert proof(windows(SPECS), (rule,), verdicts(rule, Basis.LITERAL), (), T_ZERO, at(90))
     held = replace(rule, hold=MINUTE)
     assert proof(windows(SPECS), (held,), verdicts(held, Basis.LITERAL), (), T_ZERO, at(90)) == {}
+
+
+def with_traffic(codes: float, failed: float) -> Windows:
+    """A tick after T-0: how many errors of the code, how many failed requests."""
+    specs = (*SPECS, signal("bad"))
+    ticks = range(13)
+    return windows(
+        specs,
+        read("db_errors", [0] * 13 + [codes * tick for tick in ticks], labels=MISSING_COLUMN),
+        read("bad", [0] * 13 + [failed * tick for tick in ticks]),
+    )
+
+
+def test_a_code_that_explains_next_to_nothing_of_what_fails_proves_nothing() -> None:
+    counters = (SchemaErrors("db_errors", bad=Selector("bad")),)
+    assert proof(with_traffic(1, 100), (), {}, counters, T_ZERO, at(120)) == {}
+    assert proof(with_traffic(30, 100), (), {}, counters, T_ZERO, at(120)).keys() == {"SQLSTATE 42703"}
+    assert proof(with_traffic(1, 0), (), {}, counters, T_ZERO, at(120)) == {}

@@ -8,7 +8,7 @@ from watchdog.engine.baseline import freeze
 from watchdog.engine.recheck import overall, recheck
 from watchdog.engine.windows import Windows
 from watchdog.model.guards import Baseline
-from watchdog.model.rules import CheckRule, CountRule, Expect, GaugeRule, LatencyRule, RatioRule, Rule, StallRule
+from watchdog.model.rules import CheckRule, CountRule, Expect, GaugeRule, LatencyRule, RatioRule, SimpleRule, StallRule
 from watchdog.model.signals import Histogram, Selector, SignalKind
 from watchdog.model.time import MINUTE, SECOND, Time
 from watchdog.model.verdicts import Recheck, Recovery
@@ -40,7 +40,7 @@ def counted(bad: Sequence[float], total: Sequence[float], before: float = 5000) 
     )
 
 
-def outcome(rule: Rule, made: Windows, now: Time, baseline: Baseline | None = None, since: Time = T0) -> Recovery:
+def outcome(rule: SimpleRule, made: Windows, now: Time, baseline: Baseline | None = None, since: Time = T0) -> Recovery:
     return recheck(rule, made, baseline, since, now).outcome
 
 

@@ -22,10 +22,20 @@ from watchdog.model.attribution import Comparison
 from watchdog.model.communication import Beat, Plan
 from watchdog.model.guards import GuardSettings, SchemaErrors
 from watchdog.model.playbooks import Playbook, Rung, Step
-from watchdog.model.rules import Brake, CheckRule, Confidence, CountRule, LatencyRule, RatioRule, RuleBase, StallRule
+from watchdog.model.rules import (
+    Brake,
+    CheckRule,
+    CollapseRule,
+    Confidence,
+    CountRule,
+    LatencyRule,
+    RatioRule,
+    RuleBase,
+    StallRule,
+)
 
 OWN: Final[Mapping[type, Mapping[str, Any]]] = {
-    RuleBase: {"hold": Length},
+    RuleBase: {"hold": Length, "keep": Length},
     Confidence: {
         "window": PositiveLength,
         "recent": PositiveLength,
@@ -34,12 +44,19 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
         "min_bad": Whole,
         "times_usual": Positive,
     },
-    RatioRule: {"above": Ratio, "min_samples": AtLeastOne},
-    LatencyRule: {"quantile": Ratio, "times_baseline": Positive, "floor": Positive, "min_samples": AtLeastOne},
-    CountRule: {"above": NotNegative, "per": PositiveLength},
+    RatioRule: {"above": Ratio, "clear": Ratio, "each": Name, "min_samples": AtLeastOne},
+    LatencyRule: {
+        "each": Name,
+        "quantile": Ratio,
+        "times_baseline": Positive,
+        "floor": Positive,
+        "min_samples": AtLeastOne,
+    },
+    CountRule: {"above": NotNegative, "clear": NotNegative, "per": PositiveLength},
     CheckRule: {"confirm": AtLeastOne},
     StallRule: {"after": PositiveLength},
-    SchemaErrors: {"signal": Name, "min_count": Positive},
+    CollapseRule: {"below": Ratio, "after": PositiveLength, "least": Positive},
+    SchemaErrors: {"signal": Name, "min_count": Positive, "share": Ratio, "window": PositiveLength},
     Comparison: {"label": Name, "above": Ratio, "window": PositiveLength},
     Brake: {"why": Line},
     Step: {"name": Line, "target": Name, "timeout": PositiveLength},
@@ -59,6 +76,7 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
         "bake": PositiveLength,
         "resolve_after": Length,
         "blind_after": PositiveLength,
+        "cool_down": Length,
         "data_rollbacks": Whole,
     },
 }

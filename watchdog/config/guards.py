@@ -13,7 +13,7 @@ from watchdog.config.rules_file import DeclaredProbe, DeclaredRule, DeclaredSign
 from watchdog.config.shapes import Place
 from watchdog.model.communication import Plan
 from watchdog.model.guards import GuardSettings
-from watchdog.model.rules import RungKind
+from watchdog.model.rules import CompositeRule, RungKind
 from watchdog.model.signals import SignalKind, SignalSpec
 from watchdog.model.time import MINUTE, SECOND, say_span
 from watchdog.ports.kinds import Role
@@ -146,7 +146,25 @@ def _check_rules(files: GuardFiles) -> None:
                 _check_signal(signals, at, selector.signal, kind, f"this rule needs a {kind}")
                 for label, _ in selector.where:
                     _check_label(signals, at.at("where", label), selector.signal, label)
+                each = getattr(declared.rule, "each", "")
+                if each:
+                    _check_label(signals, place.at("each"), selector.signal, each)
             _check_enters(files, declared)
+    for file in files.rules:
+        for declared in file.rules:
+            _check_members(declared, first)
+
+
+def _check_members(declared: DeclaredRule, rules: Mapping[str, DeclaredRule]) -> None:
+    """A composite rule is made of rules that read signals themselves."""
+    rule = declared.rule
+    for position, name in enumerate(rule.of if isinstance(rule, CompositeRule) else ()):
+        place = declared.place.at("of", position)
+        simple = [one for one, other in rules.items() if not isinstance(other.rule, CompositeRule)]
+        if name not in rules:
+            place.error(f"{quoted(name)} is no rule of this guard", one_of(name, simple))
+        elif isinstance(rules[name].rule, CompositeRule):
+            place.error(f"{quoted(name)} is a composite rule itself", one_of("", simple))
 
 
 def _check_signal(signals: Mapping[str, DeclaredSignal], place: Place, name: str, kind: SignalKind, needs: str) -> None:
@@ -181,9 +199,12 @@ def _check_evidence(files: GuardFiles) -> None:
     for file in files.rules:
         for declared in file.evidence:
             place = declared.place.at("signal")
-            signal, label = declared.errors.signal, declared.errors.label
+            signal, label, bad = declared.errors.signal, declared.errors.label, declared.errors.bad
             _check_signal(files.signals, place, signal, SignalKind.COUNTER, "evidence needs a counter")
             _check_label(files.signals, declared.place.at("label"), signal, label)
+            if bad is not None:
+                at = declared.place.at("bad")
+                _check_signal(files.signals, at, bad.signal, SignalKind.COUNTER, "evidence needs a counter")
 
 
 def _check_versions(files: GuardFiles) -> None:

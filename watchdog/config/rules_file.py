@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from watchdog.config.complaints import report_complaints
 from watchdog.config.problems import quoted
+from watchdog.config.rule_checks import check_rule
 from watchdog.config.scalars import Name, PositiveLength, Raw
 from watchdog.config.shapes import Part, Place, Shape, Values, part, right_version, shape
 from watchdog.model.attribution import Comparison
@@ -14,12 +15,12 @@ from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
     Brake,
     CheckRule,
+    CollapseRule,
+    CompositeRule,
     Confidence,
     CountRule,
-    Expect,
     GaugeRule,
     LatencyRule,
-    Mode,
     RatioRule,
     Rule,
     RungKind,
@@ -34,7 +35,14 @@ EXAMPLE_CODES: Final = '`["42703", "42P01"]`'
 SIGNAL_NAME: Final = "letters, digits and `_`, beginning with a letter"
 
 RuleType: TypeAlias = (
-    type[RatioRule] | type[LatencyRule] | type[CountRule] | type[GaugeRule] | type[CheckRule] | type[StallRule]
+    type[RatioRule]
+    | type[LatencyRule]
+    | type[CountRule]
+    | type[GaugeRule]
+    | type[CheckRule]
+    | type[StallRule]
+    | type[CollapseRule]
+    | type[CompositeRule]
 )
 RULE_KINDS: Final[Mapping[str, RuleType]] = {
     "ratio": RatioRule,
@@ -43,6 +51,8 @@ RULE_KINDS: Final[Mapping[str, RuleType]] = {
     "gauge": GaugeRule,
     "check": CheckRule,
     "stall": StallRule,
+    "collapse": CollapseRule,
+    "composite": CompositeRule,
 }
 
 
@@ -53,6 +63,8 @@ NEEDS: Final[Mapping[RuleType, Mapping[str, SignalKind]]] = {
     GaugeRule: {"of": SignalKind.GAUGE},
     CheckRule: {"of": SignalKind.CHECK},
     StallRule: {"in_flight": SignalKind.GAUGE, "completed": SignalKind.COUNTER},
+    CollapseRule: {"of": SignalKind.COUNTER},
+    CompositeRule: {},
 }
 """The kind of signal that each key of a rule names."""
 
@@ -297,7 +309,7 @@ def _rules(section: Place) -> Iterator[DeclaredRule]:
             continue
         rule = _rule(name, kind, values) if values.sound else None
         if rule is not None:
-            _check_rule(place, rule)
+            check_rule(place, rule)
         enters = values.given.get("enters", RungKind.STOP)
         yield DeclaredRule(name=name, place=place, rule=rule, enters=enters, reads=tuple(_reads(kind, values)))
 
@@ -318,43 +330,6 @@ def _reads(kind: RuleType, values: Values) -> Iterator[tuple[str, int | None, Se
                     yield key, position, selector, needed
             case _:
                 pass
-
-
-def _check_rule(place: Place, rule: Rule) -> None:
-    """What is wrong with a rule by itself."""
-    match rule:
-        case RatioRule() | LatencyRule() if rule.confidence.recent > rule.confidence.window:
-            place.at("recent").error("is longer than `window`", "less than `window`")
-        case RatioRule(bad=bad, total=total) if bad == total:
-            place.at("bad").error("is the same as `total`, so the share is always everything", "the part that is bad")
-        case LatencyRule(quantile=quantile) if not 0 < quantile < 1:
-            place.at("quantile").error("leaves nothing to compare", "a share like 0.95")
-        case GaugeRule(above=None, below=None):
-            place.error("a gauge needs a level", "`above: …` or `below: …`")
-        case CheckRule(of=()):
-            place.at("of").error("names no check", "the names of the checks")
-        case CheckRule(expect=expect) if expect is not Expect.VALUE and place.at("value").node is not None:
-            place.at("value").error(f"is not used with `expect: {expect}`", "`expect: value`, or leave it out")
-        case _:
-            pass
-    _check_unused(place, rule)
-    if rule.enters is RungKind.DATA and not rule.proves:
-        place.at("enters").warn(
-            "this rule enters at data without proof, so the data rung will propose instead of acting",
-            "`proves: true` if a breach can only come from the release, else a lower rung",
-        )
-
-
-def _check_unused(place: Place, rule: Rule) -> None:
-    """Settings that such a rule does not look at, though whoever wrote them counts on them."""
-    sure = isinstance(rule, CheckRule | StallRule)
-    mode = Mode.CONFIDENT if sure else Mode.LITERAL
-    if (sure or isinstance(rule, GaugeRule)) and place.at("mode").node is not None and rule.mode is not mode:
-        place.at("mode").error(f"this kind of rule is always {mode}", f"{mode}, or leave it out")
-    if rule.hold and (sure or rule.mode is Mode.CONFIDENT):
-        instead = {CheckRule: "`confirm: …`, how many readings must agree", StallRule: "`after: …`"}.get(type(rule))
-        message = "is not looked at: a breach of such a rule counts at once"
-        place.at("hold").error(message, instead or "another `mode`, or leave it out")
 
 
 def _evidence(section: Place) -> Iterator[DeclaredEvidence]:

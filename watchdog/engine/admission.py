@@ -45,6 +45,8 @@ def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> 
     asked_for = incident.asked_for is rung.kind
     if rung.autonomy is Autonomy.PROPOSE and not asked_for:
         return Decision(Admission.PROPOSE, "its autonomy is propose")
+    if not asked_for and (cooling := _cooling_down(guard, incident)):
+        return Decision(Admission.PROPOSE, cooling)
     late = _overrun(guard, incident, run, rung, now)
     if late is not None:
         return late
@@ -53,6 +55,18 @@ def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> 
         if doubt:
             return Decision(Admission.PROPOSE, doubt)
     return Decision(Admission.ENTER, f"asked for: {incident.reason}" if asked_for else "")
+
+
+def _cooling_down(guard: Guard, incident: Incident) -> str:
+    """Why what was reversed a moment ago is not reversed again by itself; empty when it may be."""
+    last = guard.closed[-1] if guard.closed else None
+    if last is None or not guard.settings.cool_down:
+        return ""
+    since = incident.opened_at - (last.recovered_at or last.resolved_at)
+    if since >= guard.settings.cool_down:
+        return ""
+    length = say_span(guard.settings.cool_down)
+    return f"the cool-down of {length} runs: incident {last.id} was over {say_span(max(0, since))} before"
 
 
 def _inapplicable(record: ReleaseRecord, rung: Rung) -> str:

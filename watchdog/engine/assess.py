@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from watchdog.engine.attribution import attribute
+from watchdog.engine.composite import judge_composite, recheck_composite
 from watchdog.engine.doubts import Neighbour, doubts
 from watchdog.engine.judge import judge
 from watchdog.engine.proof import proof
 from watchdog.engine.recheck import recheck
 from watchdog.engine.windows import Windows
 from watchdog.model.attribution import Attribution, Origin
-from watchdog.model.guards import Guard, RunPhase
+from watchdog.model.guards import Baseline, Guard, ReleaseRecord, RunPhase
 from watchdog.model.inputs import Judged
+from watchdog.model.rules import CompositeRule, Rule
 from watchdog.model.time import Time
-from watchdog.model.verdicts import Recheck
+from watchdog.model.verdicts import Recheck, Verdict
 
 
 def assess(guard: Guard, windows: Windows, now: Time, neighbours: Iterable[Neighbour] = ()) -> Judged:
@@ -25,8 +28,8 @@ def assess(guard: Guard, windows: Windows, now: Time, neighbours: Iterable[Neigh
     release = guard.release
     baseline = release.baseline if release is not None else None
     floored = replace(windows, floor=guard.well_since) if guard.well_since else windows
-    rules = guard.settings.rules
-    verdicts = {rule.name: judge(rule, floored, baseline, now) for rule in rules}
+    rules = tuple(rule for rule in guard.settings.rules if in_scope(rule, release))
+    verdicts = _verdicts(rules, floored, baseline, now)
     found: dict[str, str] = {}
     if release is not None and release.watched:
         armed = tuple(rule for rule in rules if rule.name not in release.unarmed)
@@ -38,6 +41,23 @@ def assess(guard: Guard, windows: Windows, now: Time, neighbours: Iterable[Neigh
         attribution=_attribution(guard, windows, found, now),
         doubts=doubts(guard, neighbours, windows, now),
     )
+
+
+def _verdicts(rules: tuple[Rule, ...], windows: Windows, baseline: Baseline | None, now: Time) -> dict[str, Verdict]:
+    found: dict[str, Verdict] = {
+        rule.name: judge(rule, windows, baseline, now) for rule in rules if not isinstance(rule, CompositeRule)
+    }
+    composed = {rule.name: judge_composite(rule, found, now) for rule in rules if isinstance(rule, CompositeRule)}
+    return found | composed
+
+
+def in_scope(rule: Rule, release: ReleaseRecord | None) -> bool:
+    """Whether a rule is judged for this release, in this phase; without a watched one every rule is."""
+    if release is None or not release.watched:
+        return True
+    names = (release.release.id, *release.release.migrations)
+    like = not rule.releases or any(fnmatchcase(name, pattern) for name in names for pattern in rule.releases)
+    return like and release.state.value in rule.during
 
 
 def _attribution(guard: Guard, windows: Windows, found: Mapping[str, str], now: Time) -> Attribution | None:
@@ -57,6 +77,13 @@ def _rechecks(guard: Guard, windows: Windows, now: Time) -> tuple[Recheck, ...]:
         return ()
     since = run.judging_since
     baseline = guard.release.baseline if guard.release is not None else None
+    asked = [rule for rule in guard.settings.rules if rule.name in incident.rules]
+    members = {name for rule in asked if isinstance(rule, CompositeRule) for name in rule.of}
+    simple = {
+        rule.name: recheck(rule, windows, baseline, since, now)
+        for rule in guard.settings.rules
+        if not isinstance(rule, CompositeRule) and (rule in asked or rule.name in members)
+    }
     return tuple(
-        recheck(rule, windows, baseline, since, now) for rule in guard.settings.rules if rule.name in incident.rules
+        recheck_composite(rule, simple) if isinstance(rule, CompositeRule) else simple[rule.name] for rule in asked
     )

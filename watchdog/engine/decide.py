@@ -87,6 +87,11 @@ def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event
     for rule in guard.settings.rules:
         verdict = judged.verdicts.get(rule.name)
         if verdict is None:
+            # Out of its scope now: what was begun in another phase of the release is over.
+            if rule.name in guard.pending:
+                yield ev.PendingEnded(rule.name)
+            if rule.name in guard.blind:
+                yield ev.SightRegained(rule.name)
             continue
         yield from _sight(guard.blind, rule.name, verdict)
         if rule.name in unarmed:
@@ -133,11 +138,22 @@ def _pending(pending: Pending | None, rule: Rule, verdict: Verdict, now: Time) -
 
     But without traffic the condition does not go on to hold: two breaches far apart are not one long one.
     """
-    idle = isinstance(verdict, NoData) and verdict.cause is Cause.NO_TRAFFIC
-    if isinstance(verdict, Breach) and pending is None and rule.hold:
-        yield ev.PendingBegan(rule.name, now, verdict.evidence)
-    elif (isinstance(verdict, Ok) or idle) and pending is not None:
-        yield ev.PendingEnded(rule.name)
+    if pending is None:
+        if isinstance(verdict, Breach) and rule.hold and rule.alone:
+            yield ev.PendingBegan(rule.name, now, verdict.evidence)
+        return
+    match verdict:
+        case Breach() if pending.eased is not None:
+            yield ev.PendingResumed(rule.name)
+        case NoData(Cause.NO_TRAFFIC):
+            yield ev.PendingEnded(rule.name)
+        # Between its two levels it is neither over nor worse.
+        case Ok(near=False) if pending.eased is None and rule.keep:
+            yield ev.PendingEased(rule.name)
+        case Ok(near=False) if now - (pending.eased or now) >= rule.keep:
+            yield ev.PendingEnded(rule.name)
+        case _:
+            return
 
 
 def _sight(blind: Mapping[str, Blind], rule: str, verdict: Verdict) -> Iterator[ev.Event]:
@@ -163,7 +179,7 @@ def _breaches(
 ) -> Iterator[tuple[Rule, Evidence]]:
     for rule in guard.settings.rules:
         evidence = acts(rule, verdicts.get(rule.name), guard.pending.get(rule.name), now)
-        if evidence is not None and rule.name not in unarmed:
+        if evidence is not None and rule.alone and rule.name not in unarmed:
             yield rule, evidence
 
 

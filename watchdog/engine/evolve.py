@@ -51,13 +51,8 @@ def evolve(guard: Guard, event: ev.Event, at: Time) -> Guard:
             return replace(guard, frozen=None)
         case ev.ClockStepped():
             return guard
-        case ev.PendingShifted(by):
-            held = {rule: replace(one, since=min(one.since + by, at)) for rule, one in guard.pending.items()}
-            return replace(_look_anew(guard, by, at), pending=held, blind=_blind_anew(guard.blind, by, at))
-        case ev.PendingBegan(rule, since, evidence):
-            return replace(guard, pending={**guard.pending, rule: Pending(since, evidence)})
-        case ev.PendingEnded(rule):
-            return replace(guard, pending=_without(guard.pending, rule))
+        case ev.PendingBegan() | ev.PendingEased() | ev.PendingResumed() | ev.PendingEnded() | ev.PendingShifted():
+            return _pending(guard, event, at)
         case ev.SightLost() | ev.SightMissed() | ev.SightRegained():
             return replace(guard, blind=_blind(guard.blind, event, at))
         case ev.NoticeOwed() | ev.NoticeIntended() | ev.NoticeSettled():
@@ -235,6 +230,27 @@ def _within_incident(
         case _:  # pragma: no cover  # mypy shows that nothing gets here
             assert_never(event)
     return replace(guard, incident=incident)
+
+
+_AboutPending: TypeAlias = ev.PendingBegan | ev.PendingEased | ev.PendingResumed | ev.PendingEnded | ev.PendingShifted
+
+
+def _pending(guard: Guard, event: _AboutPending, at: Time) -> Guard:
+    if isinstance(event, ev.PendingShifted):
+        held = {rule: _later(one, event.by, at) for rule, one in guard.pending.items()}
+        return replace(_look_anew(guard, event.by, at), pending=held, blind=_blind_anew(guard.blind, event.by, at))
+    if isinstance(event, ev.PendingBegan):
+        return replace(guard, pending={**guard.pending, event.rule: Pending(event.since, event.evidence)})
+    known = guard.pending.get(event.rule)
+    if isinstance(event, ev.PendingEnded) or known is None:
+        return replace(guard, pending=_without(guard.pending, event.rule))
+    eased = at if isinstance(event, ev.PendingEased) else None
+    return replace(guard, pending={**guard.pending, event.rule: replace(known, eased=eased)})
+
+
+def _later(pending: Pending, by: Span, at: Time) -> Pending:
+    eased = None if pending.eased is None else min(pending.eased + by, at)
+    return replace(pending, since=min(pending.since + by, at), eased=eased)
 
 
 _AboutRelease: TypeAlias = (

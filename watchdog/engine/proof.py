@@ -46,6 +46,17 @@ def _schema_errors(windows: Windows, errors: SchemaErrors, t0: Time, now: Time) 
         oldest = min((series.times[0] for _, series in select(windows, selector) if series.times), default=t0)
         before = rise(windows, selector, oldest, t0)
         usual = before.amount / max(1, before.until - before.since) if before and before.amount else 0.0
+        if not _explains(windows, errors, selector, t0, now):
+            continue
         if since.amount > 2.0 * usual * (since.until - since.since) + errors.min_count - 1:
             found[f"SQLSTATE {code}"] = f"the service counted SQLSTATE {code} {since.amount:.0f} times since T-0"
     return found
+
+
+def _explains(windows: Windows, errors: SchemaErrors, code: Selector, t0: Time, now: Time) -> bool:
+    """Whether a code accounts for a real share of the requests that fail now: users make such mistakes, too."""
+    if errors.bad is None:
+        return True
+    recent = max(t0, now - errors.window)
+    bad, counted = rise(windows, errors.bad, recent, now), rise(windows, code, recent, now)
+    return bad is not None and counted is not None and bad.amount > 0 and counted.amount >= errors.share * bad.amount

@@ -1,11 +1,26 @@
 """Judging again after a rung: two-sided, on samples since the rung only, without hold times."""
 
-from watchdog.engine.baseline import slow_from
-from watchdog.engine.judge import Measure, allowed, bound, measure
+from collections.abc import Iterable
+from dataclasses import replace
+
+from watchdog.engine.baseline import rate_before, slow_from
+from watchdog.engine.each import narrowed, values
+from watchdog.engine.judge import Measure, bound, measure
+from watchdog.engine.judge_levels import allowed, is_clear, outside
 from watchdog.engine.proportion import poisson, slower_than
 from watchdog.engine.windows import Rise, Windows, levels, rise, spread
 from watchdog.model.guards import Baseline
-from watchdog.model.rules import CheckRule, CountRule, GaugeRule, LatencyRule, RatioRule, Rule, StallRule
+from watchdog.model.rules import (
+    CheckRule,
+    CollapseRule,
+    CountRule,
+    GaugeRule,
+    LatencyRule,
+    RatioRule,
+    SimpleRule,
+    StallRule,
+)
+from watchdog.model.signals import Selector
 from watchdog.model.time import Time, in_seconds, say_span
 from watchdog.model.verdicts import Recheck, Recovery
 
@@ -17,19 +32,23 @@ LEAST_BAD = 5
 """Whether a rung helped is asked when it is known that something was wrong: less is enough than to open an incident."""
 
 
-def recheck(rule: Rule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
+def recheck(rule: SimpleRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
     """Whether a rule that opened the incident is well since `since`: yes, no, or not to be told yet."""
     match rule:
         case RatioRule():
-            return _ratio(rule, windows, baseline, since, now)
+            parts = _each(rule.total, rule.each, windows, since, now)
+            return _all(rule, (_ratio(rule, value, windows, baseline, since, now) for value in parts))
         case LatencyRule():
-            return _latency(rule, windows, baseline, since, now)
+            parts = _each(rule.of, rule.each, windows, since, now)
+            return _all(rule, (_latency(rule, value, windows, baseline, since, now) for value in parts))
         case CountRule():
             return _count(rule, windows, since, now)
         case GaugeRule():
             return _gauge(rule, windows, since, now)
         case CheckRule():
             return _check(rule, windows, baseline, since, now)
+        case CollapseRule():
+            return _collapse(rule, windows, baseline, since, now)
         case _:
             return _stall(rule, windows, since, now)
 
@@ -42,22 +61,44 @@ def overall(checks: tuple[Recheck, ...]) -> Recovery:
     return Recovery.RECOVERED if outcomes == {Recovery.RECOVERED} else Recovery.UNDECIDED
 
 
-def _undecided(rule: Rule, why: str) -> Recheck:
+def _each(of: Selector, label: str, windows: Windows, since: Time, now: Time) -> tuple[str, ...]:
+    """The values of a label that had traffic since; an empty one for all together."""
+    found = values(windows, of, label, now)
+    risen = [(value, rise(windows, narrowed(of, label, value), since, now, strict=True)) for value in found]
+    # A version that is gone has nothing to recover from.
+    return tuple(value for value, one in risen if one is not None and one.amount > 0) or ("",)
+
+
+def _all(rule: SimpleRule, checks: Iterable[Recheck]) -> Recheck:
+    found = tuple(checks)
+    return found[0] if len(found) == 1 else Recheck(rule.name, overall(found), "; ".join(c.sentence for c in found))
+
+
+def _part(of: Selector, label: str, value: str) -> Selector:
+    return narrowed(of, label, value) if value else of
+
+
+def _undecided(rule: SimpleRule, why: str) -> Recheck:
     return Recheck(rule.name, Recovery.UNDECIDED, why)
 
 
-def _ratio(rule: RatioRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
-    total = rise(windows, rule.total, since, now, strict=True)
+def _ratio(rule: RatioRule, value: str, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
+    whole, part = _part(rule.total, rule.each, value), _part(rule.bad, rule.each, value)
+    total = rise(windows, whole, since, now, strict=True)
     if total is None or total.amount <= 0:
         return _undecided(rule, "no request since")
-    bad = rise(windows, rule.bad, since, now, strict=True)
+    bad = rise(windows, part, since, now, strict=True)
     of = measure(rule, rule.above, baseline)
-    return _share(rule, bad.amount if bad else 0.0, total, of, f"{rule.bad} of {rule.total}")
+    if rule.clear is not None:
+        of = replace(of, clear=min(of.above, rule.clear))
+    return _share(rule, bad.amount if bad else 0.0, total, of, f"{part} of {whole}")
 
 
-def _latency(rule: LatencyRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
+def _latency(
+    rule: LatencyRule, value: str, windows: Windows, baseline: Baseline | None, since: Time, now: Time
+) -> Recheck:
     limit = slow_from(rule, baseline) if baseline else None
-    found = spread(windows, rule.of, since, now, strict=True)
+    found = spread(windows, _part(rule.of, rule.each, value), since, now, strict=True)
     if limit is None or found is None or found[0].count <= 0:
         return _undecided(rule, "no request since")
     histogram, covered = found
@@ -69,7 +110,7 @@ def _share(rule: RatioRule | LatencyRule, bad: float, total: Rise, of: Measure, 
     well = bound(bad, total, z=RECOVERED_Z, burstiness=of.burstiness)
     broken = bound(bad, total, z=BROKEN_Z, burstiness=of.burstiness)
     sentence = f"{what}: {bad:.0f} of {total.amount:.0f} since ({well.share:.1%}, {of.said})"
-    if well.upper < of.above:
+    if well.upper < (of.above if of.clear is None else of.clear):
         return Recheck(rule.name, Recovery.RECOVERED, sentence)
     if broken.lower > of.above and bad >= LEAST_BAD:
         return Recheck(rule.name, Recovery.STILL_BROKEN, sentence)
@@ -84,7 +125,7 @@ def _count(rule: CountRule, windows: Windows, since: Time, now: Time) -> Recheck
     scale = in_seconds(rule.per) / max(seconds, 1e-9)
     lower, upper = poisson(risen.amount, z=COUNT_Z)
     sentence = f"{rule.of} rose by {risen.amount:.0f} in {seconds:.0f} s since"
-    if upper * scale <= rule.above:
+    if upper * scale <= (rule.above if rule.clear is None else rule.clear):
         return Recheck(rule.name, Recovery.RECOVERED, sentence)
     if lower * scale > rule.above:
         return Recheck(rule.name, Recovery.STILL_BROKEN, sentence)
@@ -95,12 +136,9 @@ def _gauge(rule: GaugeRule, windows: Windows, since: Time, now: Time) -> Recheck
     read = levels(windows, rule.of, since, now)
     if not read:
         return _undecided(rule, "not read since")
-    wrong = [
-        (rule.above is not None and value > rule.above) or (rule.below is not None and value < rule.below)
-        for _, value in read[-2:]
-    ]
+    wrong = [outside(rule, value) for _, value in read[-2:]]
     sentence = f"{rule.of} is {read[-1][1]:g}"
-    if not wrong[-1]:
+    if is_clear(rule, read[-1][1]):
         return Recheck(rule.name, Recovery.RECOVERED, sentence)
     return Recheck(rule.name, Recovery.STILL_BROKEN if len(wrong) == 2 and all(wrong) else Recovery.UNDECIDED, sentence)
 
@@ -133,3 +171,16 @@ def _stall(rule: StallRule, windows: Windows, since: Time, now: Time) -> Recheck
     if now - since >= rule.after and waiting and min(value for _, value in waiting) > 0:
         return Recheck(rule.name, Recovery.STILL_BROKEN, f"nothing completed in {say_span(now - since)}")
     return _undecided(rule, "nothing completed yet")
+
+
+def _collapse(rule: CollapseRule, windows: Windows, baseline: Baseline | None, since: Time, now: Time) -> Recheck:
+    done = rise(windows, rule.of, since, now, strict=True)
+    if done is None:
+        return _undecided(rule, "not read since")
+    seconds = in_seconds(done.until - done.since)
+    wanted = rule.below * (rate_before(baseline, rule.of.signal, rule.of.where) if baseline else 0.0) * seconds
+    lower, upper = poisson(done.amount, z=COUNT_Z)
+    sentence = f"{rule.of} rose by {done.amount:.0f} in {seconds:.0f} s since, {wanted:.0f} are asked for"
+    if lower > wanted:
+        return Recheck(rule.name, Recovery.RECOVERED, sentence)
+    return Recheck(rule.name, Recovery.STILL_BROKEN, sentence) if upper < wanted else _undecided(rule, sentence)

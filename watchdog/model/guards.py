@@ -9,7 +9,7 @@ from watchdog.model.communication import Notice, NoticeOutcome, Plan
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
 from watchdog.model.releases import Release, ReleaseState
 from watchdog.model.rules import Brake, Rule, RungKind
-from watchdog.model.signals import SignalId, SignalSpec
+from watchdog.model.signals import Selector, SignalId, SignalSpec
 from watchdog.model.time import MINUTE, Span, Time
 from watchdog.model.verdicts import Basis, Evidence
 
@@ -24,6 +24,7 @@ class GuardSettings:
         resolve_after: How long a recovered incident stays open unless a person resolves it.
         blind_after: How long a rule may have no data before responders are paged; it never rolls back.
         data_rollbacks: Automatic data rollbacks that one release may have.
+        cool_down: Within this time after an incident was over, a further one proposes where it would act.
         evidence: Counters whose rise since T-0 proves that the release hurts the schema (SQLSTATE by label).
         versions: How versions of the service are told apart, for attribution.
         brakes: Levels whose change since T-0 may be the cause instead of the release.
@@ -40,6 +41,7 @@ class GuardSettings:
     bake: Span = 30 * MINUTE
     resolve_after: Span = 15 * MINUTE
     data_rollbacks: int = 1
+    cool_down: Span = 0
     blind_after: Span = 5 * MINUTE
     evidence: tuple["SchemaErrors", ...] = ()
     versions: tuple[Comparison, ...] = ()
@@ -49,12 +51,21 @@ class GuardSettings:
 
 @dataclass(frozen=True)
 class SchemaErrors:
-    """A counter split by SQLSTATE, and the codes that point at the schema."""
+    """A counter split by SQLSTATE, and the codes that point at the schema.
+
+    Attributes:
+        min_count: Fewer than this since T-0 prove nothing.
+        bad: Requests that failed; without it the count alone is looked at.
+        share: Of the failed requests (0 to 1) that a code must account for, in the last `window`.
+    """
 
     signal: str
     label: str = "sqlstate"
     codes: tuple[str, ...] = ("42703", "42P01", "23502", "22P02")
     min_count: float = 3.0
+    bad: Selector | None = None
+    share: float = 0.2
+    window: Span = MINUTE
 
 
 @dataclass(frozen=True)
@@ -314,10 +325,15 @@ class ReleaseRecord:
 
 @dataclass(frozen=True)
 class Pending:
-    """A literal breach that has not held long enough yet."""
+    """A literal breach that has not held long enough yet.
+
+    Attributes:
+        eased: Since when its readings have been fine again, while the rule's `keep` runs.
+    """
 
     since: Time
     evidence: Evidence
+    eased: Time | None = None
 
 
 @dataclass(frozen=True)

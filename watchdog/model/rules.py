@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from watchdog.model.signals import Selector
 from watchdog.model.time import MINUTE, SECOND, Span
@@ -32,6 +32,13 @@ class RungKind(StrEnum):
     DATA = "data"
 
 
+class Phase(StrEnum):
+    """When a release is watched."""
+
+    APPLYING = "applying"
+    BAKING = "baking"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleBase:
     """What every rule has.
@@ -40,15 +47,23 @@ class RuleBase:
         name: Unique within a guard.
         enters: The lowest rung that can undo what this rule sees.
         hold: How long the literal reading must hold before it opens an incident.
+        keep: A literal reading that is fine for less than this does not end the hold.
         proves: Whether a breach is positive evidence that the release damaged data.
+        alone: False when a breach opens no incident by itself, only as part of a composite rule.
+        during: When it is judged.
+        releases: Patterns as a shell's; only releases are judged whose id, or one of whose migrations, is like one.
     """
 
     name: str
     enters: RungKind = RungKind.STOP
     mode: Mode = Mode.EITHER
     hold: Span = 0
+    keep: Span = 0
     severity: Severity = Severity.CRITICAL
     proves: bool = False
+    alone: bool = True
+    during: tuple[Phase, ...] = tuple(Phase)
+    releases: tuple[str, ...] = ()
     help: str = ""
 
 
@@ -76,11 +91,18 @@ class Confidence:
 
 @dataclass(frozen=True, kw_only=True)
 class RatioRule(RuleBase):
-    """The share of bad among all is above a ratio (0 to 1)."""
+    """The share of bad among all is above a ratio (0 to 1).
+
+    Attributes:
+        clear: Only below this share it is well again; None for `above`.
+        each: A label; every value of it is judged by itself, so that a small part that fails is seen.
+    """
 
     bad: Selector
     total: Selector
     above: float
+    clear: float | None = None
+    each: str = ""
     min_samples: int = 20
     confidence: Confidence = field(default_factory=Confidence)
 
@@ -91,9 +113,11 @@ class LatencyRule(RuleBase):
 
     Attributes:
         floor: Seconds; a threshold below this is raised to it, so that noise around a fast baseline is no breach.
+        each: A label; every value of it is judged by itself, against the baseline of all together.
     """
 
     of: Selector
+    each: str = ""
     quantile: float = 0.95
     times_baseline: float = 2.0
     floor: float = 0.05
@@ -103,20 +127,30 @@ class LatencyRule(RuleBase):
 
 @dataclass(frozen=True, kw_only=True)
 class CountRule(RuleBase):
-    """A counter rises by more than `above` within `per`."""
+    """A counter rises by more than `above` within `per`.
+
+    Attributes:
+        clear: Only when it rises by no more than this it is well again; None for `above`.
+    """
 
     of: Selector
     above: float
+    clear: float | None = None
     per: Span = MINUTE
 
 
 @dataclass(frozen=True, kw_only=True)
 class GaugeRule(RuleBase):
-    """A gauge is above or below a level."""
+    """A gauge is above or below a level.
+
+    Attributes:
+        clear: Only from this level on it is well again, below `above` or above `below`; None for those.
+    """
 
     of: Selector
     above: float | None = None
     below: float | None = None
+    clear: float | None = None
 
 
 class Expect(StrEnum):
@@ -153,6 +187,42 @@ class StallRule(RuleBase):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CollapseRule(RuleBase):
+    """A counter rises much slower than before T-0, as commits do when everything waits.
+
+    Attributes:
+        below: The share (0 to 1) of the baseline's rate that it must surely be under.
+        after: How long that must last.
+        least: A second; with a baseline below this nothing can be told.
+    """
+
+    of: Selector
+    below: float = 0.2
+    after: Span = 30 * SECOND
+    least: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeRule(RuleBase):
+    """Several rules are in breach at the same time.
+
+    Attributes:
+        of: Their names.
+        need: How many: `all`, `any`, or a number.
+    """
+
+    of: tuple[str, ...]
+    need: Literal["all", "any"] | int = "all"
+
+    @property
+    def least(self) -> int:
+        """How many must be in breach."""
+        if isinstance(self.need, int):
+            return self.need
+        return len(self.of) if self.need == "all" else 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Brake:
     """A level that, when it is another than before T-0, may itself be the cause: then data waits for a person.
 
@@ -165,7 +235,9 @@ class Brake:
     why: str
 
 
-Rule: TypeAlias = RatioRule | LatencyRule | CountRule | GaugeRule | CheckRule | StallRule
+SimpleRule: TypeAlias = RatioRule | LatencyRule | CountRule | GaugeRule | CheckRule | StallRule | CollapseRule
+"""A rule that reads signals itself."""
+Rule: TypeAlias = SimpleRule | CompositeRule
 
 
 def signals_of(rule: Rule) -> tuple[str, ...]:
@@ -177,5 +249,7 @@ def signals_of(rule: Rule) -> tuple[str, ...]:
             return tuple(selector.signal for selector in rule.of)
         case StallRule():
             return (rule.in_flight.signal, rule.completed.signal)
+        case CompositeRule():
+            return ()
         case _:
             return (rule.of.signal,)

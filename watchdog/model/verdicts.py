@@ -38,9 +38,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """The condition does not hold."""
+    """The condition does not hold.
+
+    Attributes:
+        near: It is not well enough either to say that it is over, as the rule's `clear` has it.
+    """
 
     evidence: Evidence
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ Of: TypeAlias = Literal[
     "replication_lag_seconds",
     "longest_lock_wait_seconds",
     "started",
+    "dead_share",
 ]
 
 _COUNTERS: Final[frozenset[Of]] = frozenset({"commits", "rollbacks", "deadlocks"})
@@ -74,6 +75,11 @@ _EXPRESSIONS: Final[Mapping[Of, LiteralString]] = {
         FROM locks WHERE NOT granted AND pid IN (SELECT pid FROM sessions)
     ), 0)""",
     "started": "extract(epoch FROM pg_postmaster_start_time())",
+    # Of a small table a large share is dead for a moment all the time.
+    "dead_share": """coalesce((
+        SELECT max(n_dead_tup::float8 / (n_live_tup + n_dead_tup))
+        FROM pg_stat_user_tables WHERE n_dead_tup >= 50000
+    ), 0)""",
 }
 
 # Without pg_read_all_stats these would silently see only our own sessions.
@@ -103,7 +109,8 @@ class PostgresRead:
             holds or wants ACCESS EXCLUSIVE on a table), `oldest_transaction_seconds`, `longest_lock_wait_seconds`;
             counters of this database: `commits` (our own readings among them), `rollbacks`, `deadlocks`;
             `replication_lag_seconds` (of the slowest standby, or of this server if it is one); `started` (when the
-            server was started, seconds since 1970: after a restart or a failover it is another number).
+            server was started, seconds since 1970: after a restart or a failover it is another number);
+            `dead_share` (0 to 1, of the rows of the table where it is highest, from 50,000 dead rows on).
     """
 
     of: Of

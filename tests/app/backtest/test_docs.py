@@ -17,6 +17,8 @@ from watchdog.model.attribution import Comparison
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
     CheckRule,
+    CollapseRule,
+    CompositeRule,
     Confidence,
     CountRule,
     GaugeRule,
@@ -36,6 +38,8 @@ SECTIONS: dict[str, type] = {
     "gauge": GaugeRule,
     "check": CheckRule,
     "stall": StallRule,
+    "collapse": CollapseRule,
+    "composite": CompositeRule,
     "evidence": SchemaErrors,
     "versions": Comparison,
 }
@@ -77,7 +81,7 @@ def same(said: str, default: object) -> bool:
         case str():
             return said == (default or "empty")
         case tuple():
-            return said == ", ".join(default)
+            return said == (", ".join(default) or "none")
         case float() | int() if re.fullmatch(r"[0-9.]+", said):
             return float(said) == default
         case int():

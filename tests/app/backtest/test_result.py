@@ -15,7 +15,7 @@ from watchdog.app.backtest.table import read_table
 from watchdog.engine.admission import Admission
 from watchdog.engine.judge import judge
 from watchdog.engine.windows import empty, observe_all
-from watchdog.model.rules import RungKind
+from watchdog.model.rules import RatioRule, RungKind
 from watchdog.model.signals import Cause, Histogram, Missing, Sample, SignalId
 from watchdog.model.time import MINUTE, SECOND, Span
 from watchdog.model.verdicts import Basis, Breach
@@ -44,10 +44,12 @@ def test_a_rule_fires_at_the_first_moment_at_which_the_engine_says_so(rules: Pat
     rule_set = load(rules)
     table = read_table(path, rule_set.kinds)
     windows = empty(rule_set.specs(interval(table)), 20 * MINUTE)
+    rule = rule_set.rules[0]
+    assert isinstance(rule, RatioRule)
     breaches = []
     for index, at in enumerate(table.times):
         windows = observe_all(windows, table.samples(index))
-        verdict = judge(rule_set.rules[0], windows, None, at)
+        verdict = judge(rule, windows, None, at)
         if isinstance(verdict, Breach) and verdict.evidence.basis is Basis.CONFIDENT:
             breaches.append((at - START) / SECOND)
     assert fired == breaches[0]

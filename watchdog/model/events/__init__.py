@@ -8,7 +8,9 @@ from watchdog.model.events.guarding import (
     EpochClaimed,
     Frozen,
     PendingBegan,
+    PendingEased,
     PendingEnded,
+    PendingResumed,
     PendingShifted,
     SightLost,
     SightMissed,
@@ -75,6 +77,8 @@ Event: TypeAlias = (
     | Unfrozen
     | ClockStepped
     | PendingBegan
+    | PendingEased
+    | PendingResumed
     | PendingEnded
     | PendingShifted
     | SightLost
@@ -155,7 +159,9 @@ __all__ = [
     "NoticeOwed",
     "NoticeSettled",
     "PendingBegan",
+    "PendingEased",
     "PendingEnded",
+    "PendingResumed",
     "PendingShifted",
     "ProofFound",
     "ProposalEscalated",

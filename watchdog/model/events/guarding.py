@@ -53,6 +53,20 @@ class PendingEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingEased:
+    """Its readings are fine again, for less than its `keep` so far."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingResumed:
+    """It is in breach again before its `keep` was over."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class PendingShifted:
     """Nobody looked for a while: that time does not count as held."""
 

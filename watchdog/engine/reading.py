@@ -1,0 +1,26 @@
+"""What rules read of the windows, and why they cannot."""
+
+from watchdog.engine.windows import Rise, Windows, absence, age, rise
+from watchdog.model.signals import Cause, Missing, Selector
+from watchdog.model.time import Span, Time, say_span
+from watchdog.model.verdicts import NoData, ProbeFailed
+
+
+def unavailable(selector: Selector, windows: Windows, now: Time) -> NoData | ProbeFailed | None:
+    """Why a signal cannot be judged now; None when it is fresh."""
+    gone = absence(windows, selector, now, age(windows, selector.signal))
+    if gone is None:
+        return None
+    if isinstance(gone, Missing):
+        if gone.cause is Cause.PROBE_BROKEN:
+            return ProbeFailed(gone.detail)
+        return NoData(gone.cause, gone.detail or f"{selector}: {gone.cause}")
+    if gone >= now:
+        return NoData(Cause.NOT_YET, f"{selector} has not been read yet")
+    return NoData(Cause.TOO_OLD, f"{selector} was last read {say_span(gone)} ago")
+
+
+def recent_rise(windows: Windows, selector: Selector, length: Span, now: Time) -> Rise | None:
+    """How far counters rose in the last `length`, nothing of it before the windows' floor."""
+    since = now - length
+    return rise(windows, selector, max(since, windows.floor), now, strict=since < windows.floor)
