@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.climb import (
+    ERRORS,
     SETTINGS,
     Climb,
     ladder,
@@ -12,7 +13,7 @@ from watchdog.engine.refused import RefusedError
 from watchdog.model import inputs
 from watchdog.model.guards import RunOutcome
 from watchdog.model.playbooks import Autonomy
-from watchdog.model.rules import RungKind
+from watchdog.model.rules import Phase, RungKind
 from watchdog.model.time import MINUTE
 from watchdog.model.verdicts import Basis, Recovery
 
@@ -154,3 +155,14 @@ class TestPeople:
         climb.breached()
         with pytest.raises(RefusedError, match="not for a guard"):
             climb.say("hello")  # type: ignore[arg-type]
+
+
+def test_a_trigger_is_recovered_by_the_rules_that_stand_alone_and_are_in_scope() -> None:
+    member = replace(ERRORS, name="member", alone=False)
+    applying = replace(ERRORS, name="applying", during=(Phase.APPLYING,))
+    other = replace(ERRORS, name="other", releases=("billing-*",))
+    mine = replace(ERRORS, name="mine", releases=("billing-*", "add_*"))
+    climb = Climb(replace(SETTINGS, rules=(ERRORS, member, applying, other, mine)))
+    climb.start()
+    climb.say(inputs.Trigger("ann", "it hurts", RungKind.FLAG))
+    assert climb.incident.rules == ("errors", "mine")

@@ -68,6 +68,11 @@ def test_a_rate_that_collapses(a_tick: float, *, breach: bool) -> None:
         assert outcome is Recovery.STILL_BROKEN
 
 
+def test_a_first_look_decides_nothing() -> None:
+    made = traffic([0] * 20, [50] * 12 + [0] * 8)
+    assert recheck(COLLAPSE, made, before([50] * 12), end(17), end(20)).outcome is Recovery.UNDECIDED
+
+
 def test_it_has_recovered_when_the_rate_is_back() -> None:
     made = traffic([0] * 20, [0] * 10 + [50] * 10)
     assert recheck(COLLAPSE, made, before([50] * 12), end(11), end(20)).outcome is Recovery.RECOVERED

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from watchdog.engine.attribution import attribute
 from watchdog.engine.composite import judge_composite, recheck_composite
@@ -10,9 +9,10 @@ from watchdog.engine.doubts import Neighbour, doubts
 from watchdog.engine.judge import judge
 from watchdog.engine.proof import proof
 from watchdog.engine.recheck import recheck
+from watchdog.engine.scope import in_scope
 from watchdog.engine.windows import Windows
 from watchdog.model.attribution import Attribution, Origin
-from watchdog.model.guards import Baseline, Guard, ReleaseRecord, RunPhase
+from watchdog.model.guards import Baseline, Guard, RunPhase
 from watchdog.model.inputs import Judged
 from watchdog.model.rules import CompositeRule, Rule
 from watchdog.model.time import Time
@@ -49,15 +49,6 @@ def _verdicts(rules: tuple[Rule, ...], windows: Windows, baseline: Baseline | No
     }
     composed = {rule.name: judge_composite(rule, found, now) for rule in rules if isinstance(rule, CompositeRule)}
     return found | composed
-
-
-def in_scope(rule: Rule, release: ReleaseRecord | None) -> bool:
-    """Whether a rule is judged for this release, in this phase; without a watched one every rule is."""
-    if release is None or not release.watched:
-        return True
-    names = (release.release.id, *release.release.migrations)
-    like = not rule.releases or any(fnmatchcase(name, pattern) for name in names for pattern in rule.releases)
-    return like and release.state.value in rule.during
 
 
 def _attribution(guard: Guard, windows: Windows, found: Mapping[str, str], now: Time) -> Attribution | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from watchdog.engine.progress import stop
 from watchdog.engine.refused import RefusedError
+from watchdog.engine.scope import in_scope
 from watchdog.model import events as ev
 from watchdog.model import inputs
 from watchdog.model.guards import Guard, Incident, Run, RunOutcome, RunPhase, StepState
@@ -65,7 +66,11 @@ def _trigger(guard: Guard, given: inputs.Trigger, now: Time) -> Iterator[ev.Even
     yield ev.IncidentOpened(
         incident=next_incident(guard),
         opened_at=now,
-        rules=tuple(rule.name for rule in guard.settings.rules if rule.name not in unarmed),
+        rules=tuple(
+            rule.name
+            for rule in guard.settings.rules
+            if rule.name not in unarmed and rule.alone and in_scope(rule, guard.release)
+        ),
         evidence=(Evidence("manual", now, sentence, Basis.MANUAL),),
         basis=Basis.MANUAL,
         enters=enters,

@@ -183,4 +183,6 @@ def _collapse(rule: CollapseRule, windows: Windows, baseline: Baseline | None, s
     sentence = f"{rule.of} rose by {done.amount:.0f} in {seconds:.0f} s since, {wanted:.0f} are asked for"
     if lower > wanted:
         return Recheck(rule.name, Recovery.RECOVERED, sentence)
-    return Recheck(rule.name, Recovery.STILL_BROKEN, sentence) if upper < wanted else _undecided(rule, sentence)
+    # What was counted is shown late, and everything begins slowly after a stop.
+    broken = upper < wanted and done.until - done.since >= rule.after * 0.8
+    return Recheck(rule.name, Recovery.STILL_BROKEN, sentence) if broken else _undecided(rule, sentence)
