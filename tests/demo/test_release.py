@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -14,6 +15,7 @@ from watchdog.demo.before import Systems
 from watchdog.demo.checks import stores_agree
 from watchdog.demo.embedding import embed, literal
 from watchdog.demo.release import Fault, ReleaseSteps
+from watchdog.demo.service.context import SLOWER_S
 from watchdog.demo.service.statements import recorded_writes_v1
 from watchdog.demo.service.stores import Version
 from watchdog.demo.stack import Stack
@@ -152,3 +154,25 @@ async def test_the_old_versions_recorded_writes_tell_whether_it_is_compatible(
             except psycopg.errors.NotNullViolation:
                 failed.append(write.name)
     assert failed == refused
+
+
+async def test_what_the_new_version_does_wrong_is_seen_in_its_answers(
+    compliance: Stack, graph: Neo4jTarget, serve: Serve
+) -> None:
+    slow, steps = _with(compliance, graph, "latency")
+    await steps.apply_all()
+    await steps.enable_flag()
+    async with serve(slow, "v2") as send:
+        began = time.monotonic()
+        assert (await send("GET", "/search", params={"q": "vault"}))[0] == 200
+        assert time.monotonic() - began >= SLOWER_S
+    leaking, _ = _with(compliance, graph, "connections")
+    async with serve(leaking, "v2") as send:
+        statuses = [(await send("GET", "/search", params={"q": "vault"}))[0] for _ in range(12)]
+        assert statuses[0] == 200
+        assert statuses[-1] == 503
+    canary, _ = _with(compliance, graph, "canary")
+    async with serve(canary, "v2") as send:
+        assert (await send("GET", "/search", params={"q": "vault"}))[0] == 500
+    async with serve(canary, "v1") as send:
+        assert (await send("GET", "/search", params={"q": "vault"}))[0] == 200

@@ -43,7 +43,7 @@ class TestObserving:
         climb = Climb(replace(SETTINGS, playbook=ladder(Autonomy.OBSERVE)))
         climb.breached()
         assert climb.run.outcome is RunOutcome.OBSERVED
-        assert climb.events(ev.RungObserved)[0].would == "would have done: flag off"
+        assert climb.events(ev.RungObserved)[0].would == "would have done: flag off (in about 10 s)"
         assert climb.events(ev.StepIntended) == []
 
     def test_one_rung_that_acted_is_no_observation(self) -> None:

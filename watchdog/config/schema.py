@@ -28,7 +28,7 @@ def json_schema(which: Which, registries: Registries) -> dict[str, Any]:
 
 
 def _config(registries: Registries) -> dict[str, Any]:
-    schemas = _Schemas()
+    schemas = Schemas()
     top = schemas.inline(config_file.head_shape())
     top["properties"] |= {
         "version": _version(),
@@ -44,7 +44,7 @@ def _config(registries: Registries) -> dict[str, Any]:
 
 
 def _rules(registries: Registries) -> dict[str, Any]:
-    schemas = _Schemas()
+    schemas = Schemas()
     probes = []
     for name, kind in sorted(registries.probes.items()):
         probe = _fixed(schemas.inline(rules_file.probe_shape(kind)), "probe", name)
@@ -54,41 +54,44 @@ def _rules(registries: Registries) -> dict[str, Any]:
     top = schemas.inline(rules_file.head_shape())
     top["properties"] |= {
         "version": _version(),
-        "signals": _list(_one_of(probes)),
-        "evidence": _list(schemas.inline(rules_file.evidence_shape())),
-        "versions": _list(schemas.inline(rules_file.versions_shape())),
-        "brakes": _list(schemas.inline(rules_file.brake_shape())),
+        "signals": listed(_one_of(probes)),
+        "evidence": listed(schemas.inline(rules_file.evidence_shape())),
+        "versions": listed(schemas.inline(rules_file.versions_shape())),
+        "brakes": listed(schemas.inline(rules_file.brake_shape())),
         "rules": _mapping(_one_of(rules)),
     }
     return schemas.document("migration-watchdog rules", top)
 
 
 def _playbook(registries: Registries) -> dict[str, Any]:
-    schemas = _Schemas()
+    schemas = Schemas()
     rung = schemas.inline(playbook_file.rung_shape())
-    rung["properties"]["steps"] = _list(schemas.by_kind("kind", registries.actions, playbook_file.step_shape))
+    rung["properties"]["steps"] = listed(schemas.by_kind("kind", registries.actions, playbook_file.step_shape))
     top = schemas.inline(playbook_file.head_shape())
-    top["properties"] |= {"version": _version(), "rungs": _list(rung)}
+    top["properties"] |= {"version": _version(), "rungs": listed(rung)}
     top["required"] = ["rungs"]
     return schemas.document("migration-watchdog playbook", top)
 
 
-class _Schemas:
+class Schemas:
     """Collects what schemas of several shapes share."""
 
     def __init__(self) -> None:
         self.shared: dict[str, Any] = {}
 
     def inline(self, shape: Shape) -> dict[str, Any]:
+        """The schema of a mapping of this shape."""
         schema = TypeAdapter(shape.model).json_schema(ref_template=_REFERENCES, schema_generator=_Generator)
         self.shared |= schema.pop("$defs", {})
         tidy: dict[str, Any] = _tidy(schema)
         return tidy
 
     def by_kind(self, key: str, kinds: Mapping[str, Any], shape_of: Any) -> dict[str, Any]:
+        """One of the shapes of these kinds, told apart by a key."""
         return _one_of([_fixed(self.inline(shape_of(kind)), key, name) for name, kind in sorted(kinds.items())])
 
     def document(self, title: str, top: dict[str, Any]) -> dict[str, Any]:
+        """A whole schema, with everything that it refers to."""
         top["required"] = sorted({"version", *top.get("required", ())})
         document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "title": title}
         return {**document, "$defs": _tidy(self.shared)} if self.shared else document
@@ -121,10 +124,11 @@ def _mapping(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": schema}
 
 
-def _list(schema: dict[str, Any]) -> dict[str, Any]:
+def listed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A list of these."""
     return {"type": "array", "items": schema}
 
 
 def _one_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    listed = list(schemas)
-    return {"oneOf": listed} if listed else {"not": {}}
+    choices = list(schemas)
+    return {"oneOf": choices} if choices else {"not": {}}

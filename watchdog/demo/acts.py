@@ -19,6 +19,7 @@ from watchdog.runtime.clock import SystemClock
 FLAG = "migration_reembed_documents_enabled"
 HURTS: dict[str, str] = {"schema": "add_compliance_score (required)", "integrity": "reembed_documents"}
 """The change with which the damage of a fault begins."""
+CANARY_SHARE = 0.05
 
 
 class Acts:
@@ -77,15 +78,45 @@ class Acts:
         self.say("T-0: the baseline is frozen, the first change begins")
         if not await self._apply():
             return
+        if self.stack.fault == "stall":
+            await self._stall()
+            return
+        if self.stack.fault == "canary":
+            await self._canary()
+            return
         await self.stack.stop_service()
         await self.stack.start_service("v2")
         await self.release.enable_flag()
         self.say("new code v2 is out, its flag is on")
-        if self.stack.fault == "flag":
+        if self.stack.fault in {"flag", "latency", "connections"}:
             self.hurt_at = self._clock.now()
+        await self._arm()
+
+    async def _arm(self) -> None:
         if not (await self.daemon.get())["incident"]:
             await self.daemon.post("arm")
             self.say("armed: baking for 30 s")
+
+    async def _canary(self) -> None:
+        """The new version gets one request in twenty, and fails all of them as soon as its flag is on."""
+        await self.stack.start_canary("v2", CANARY_SHARE)
+        self.say(f"new code v2 is out as a canary with {CANARY_SHARE:.0%} of the traffic, v1 answers the rest")
+        await self.release.enable_flag()
+        self.hurt_at = self._clock.now()
+        self.say("its flag is on")
+        await self._arm()
+
+    async def _stall(self) -> None:
+        """A report holds a table open, a change made by hand waits for it, and everybody queues behind that."""
+        async with await psycopg.AsyncConnection.connect(self.stack.admin_url, application_name="report") as report:
+            await report.execute("SELECT count(*) FROM assessments")
+            self.say("a report reads assessments and leaves its transaction open")
+            self.say("somebody adds a column to assessments by hand, without a timeout for its lock")
+            self.hurt_at = self._clock.now()
+            try:
+                await self.release.by_hand()
+            except psycopg.Error as error:
+                self.say(f"the change by hand ended: {str(error).strip()}")
 
     async def _apply(self) -> bool:
         """Every change, as long as none is refused; whether the new code may go out."""

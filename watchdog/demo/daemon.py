@@ -37,7 +37,7 @@ def environment(stack: Stack, slack_api: str, state: Path) -> dict[str, str]:
         "WATCHDOG_STATE": str(state),
         "WATCHDOG_PYTHON": sys.executable,
         "WATCHDOG_METRICS_PORT": str(free_port()),
-        "COMPLIANCE_API_URL": stack.service_url,
+        "COMPLIANCE_API_URL": stack.entrance,
         "COMPLIANCE_PORT": str(stack.port),
         "COMPLIANCE_PID_FILE": str(stack.pid_file),
         "COMPLIANCE_LOG": str(stack.run_dir / "service.log"),

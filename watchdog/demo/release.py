@@ -23,7 +23,7 @@ from watchdog.migrations.options import Options
 from watchdog.ports.secrets import KnownSecret
 from watchdog.targets.neo4j import Neo4jOptions, Neo4jTarget
 
-Fault = Literal["schema", "flag", "integrity", "elsewhere", "none"]
+Fault = Literal["schema", "flag", "integrity", "elsewhere", "latency", "connections", "stall", "canary", "none"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 RELEASE = "2025-01-compliance-score"
@@ -45,6 +45,8 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
 }
 """The SQL of each migration."""
 HEALTHY = "005_compliance_score_default.sql"
+BY_HAND = "ALTER TABLE assessments ADD COLUMN reviewed_at timestamptz"
+"""What somebody runs beside the release in `FAULT=stall`: without a timeout for its lock."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,15 @@ class ReleaseSteps:
         await self._embed_missing()
         async with self._connection() as connection:
             await connection.execute(script("006_enable_flag.sql"))
+
+    async def by_hand(self) -> None:
+        """A statement that nobody announced, past the watchdog.
+
+        Raises:
+            psycopg.Error: It failed, or somebody cancelled it.
+        """
+        async with self._connection() as connection:
+            await connection.execute(BY_HAND)
 
     async def _embed_missing(self) -> None:
         select = """

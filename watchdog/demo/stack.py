@@ -27,6 +27,7 @@ from redis.asyncio import Redis
 from watchdog.demo import fill
 from watchdog.demo.data import DEMO, Sizes
 from watchdog.demo.dependency import Rating
+from watchdog.demo.gateway import Gateway
 from watchdog.demo.release import Fault, ReleaseSteps, graph_target
 from watchdog.demo.service.stores import Version
 from watchdog.migrations.clone import scratch
@@ -84,12 +85,19 @@ class Stack:
     timings: dict[str, float]
     scratch_url: str = field(repr=False)
     database: str = DATABASE
+    gateway: Gateway | None = None
     _service: Process | None = field(default=None)
+    _canary: Process | None = field(default=None)
 
     @property
     def service_url(self) -> str:
         """Base address of the sample service, the same for every version."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def entrance(self) -> str:
+        """Where users go: a gateway where a canary runs beside the old version, else the service itself."""
+        return self.gateway.url if self.gateway is not None else self.service_url
 
     @property
     def pid_file(self) -> Path:
@@ -163,7 +171,26 @@ class Stack:
         )
         await self.wait_healthy(version)
 
-    async def wait_healthy(self, version: Version) -> None:
+    async def start_canary(self, version: Version, share: float) -> None:
+        """Starts another version beside the one that runs, and gives it a share of the traffic (0.0 to 1.0).
+
+        Raises:
+            StackError: there is no gateway, or it was not healthy within `HEALTHY_WITHIN_S`.
+        """
+        if self.gateway is None:
+            raise StackError("a canary needs the gateway of its own fault")
+        port = free_port()
+        self._canary = Process.start(
+            f"compliance {version} canary",
+            [sys.executable, "-m", "watchdog.demo.service", "--version", version, "--port", str(port)],
+            log=self.run_dir / "canary.log",
+            env=self.service_environment(),
+            death_signal=signal.SIGTERM,
+        )
+        await self.wait_healthy(version, f"http://127.0.0.1:{port}")
+        self.gateway.begin_canary(f"http://127.0.0.1:{port}", share)
+
+    async def wait_healthy(self, version: Version, url: str = "") -> None:
         """Waits until /health says 200 with this version; raises StackError."""
         deadline = time.monotonic() + HEALTHY_WITHIN_S
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as http:
@@ -171,7 +198,7 @@ class Stack:
                 if self._service is not None and self._service.returncode is not None:
                     break
                 with suppress(aiohttp.ClientError, TimeoutError):
-                    async with http.get(f"{self.service_url}/health") as response:
+                    async with http.get(f"{url or self.service_url}/health") as response:
                         if response.status == 200 and (await response.json())["version"] == version:
                             return
                 await asyncio.sleep(0.05)
@@ -180,6 +207,9 @@ class Stack:
 
     async def stop_service(self) -> None:
         """Stops the sample service, also one that the daemon started; idempotent."""
+        if self._canary is not None:
+            await self._canary.stop(grace=STOPPED_WITHIN_S)
+            self._canary = None
         pid = self.service_pid()
         if pid is not None:
             await _end(pid)
@@ -227,6 +257,10 @@ async def running(
         await rating.start()
         servers = (postgres, cache, graph, rating)
         stack = Stack(run_dir, sizes, fault, *servers, free_port(), passwords, timings, scratch_url)
+        if fault == "canary":
+            stack.gateway = Gateway(stack.service_url)
+            ending.push_async_callback(stack.gateway.stop)
+            await stack.gateway.start()
         ending.push_async_callback(stack.stop_service)
         yield stack
 

@@ -30,6 +30,10 @@ ENDS: dict[Fault, str] = {
     "integrity": "rolled back and recovered",
     "flag": "recovered",
     "elsewhere": "no rung left, not recovered",
+    "latency": "recovered",
+    "connections": "recovered",
+    "stall": "recovered",
+    "canary": "recovered",
     "none": "",
 }
 """How the climb of each fault has to end."""
@@ -152,7 +156,7 @@ class Story:
 
     def _start_load(self, run_dir: Path, stack: Stack) -> Process:
         command: list[str | Path] = [
-            *(sys.executable, "-m", "watchdog.demo.load", "--url", stack.service_url),
+            *(sys.executable, "-m", "watchdog.demo.load", "--url", stack.entrance),
             *("--ledger", run_dir / "ledger.jsonl", "--summary", run_dir / "summary.json"),
         ]
         return Process.start("load", command, log=run_dir / "load.log")

@@ -116,7 +116,7 @@ def _choose(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Event:
         case Admission.SKIP:
             return ev.RungSkipped(rung.kind, run.position, decision.reason)
         case Admission.OBSERVE:
-            return ev.RungObserved(rung.kind, run.position, would(rung))
+            return ev.RungObserved(rung.kind, run.position, would(guard, rung))
         case Admission.PROPOSE:
             return ev.RungProposed(rung.kind, run.position, decision.reason, now + rung.propose_deadline)
         case Admission.ENTER:
@@ -125,9 +125,11 @@ def _choose(guard: Guard, incident: Incident, run: Run, now: Time) -> ev.Event:
             assert_never(decision.admission)
 
 
-def would(rung: Rung) -> str:
-    """What a rung does, in one sentence."""
-    return "would have done: " + "; ".join(step.name for step in rung.steps)
+def would(guard: Guard, rung: Rung) -> str:
+    """What a rung does, in one sentence, and how long that was expected to take."""
+    length = predicted(guard, rung)
+    steps = "; ".join(step.name for step in rung.steps)
+    return f"would have done: {steps}" + (f" (in about {say_span(length)})" if length else "")
 
 
 def _last_word(run: Run) -> tuple[RunOutcome, str]:

@@ -216,3 +216,13 @@ def test_no_history_breaks_it_and_nothing_fires_without_evidence(rules: Path, hi
         assert all(firing.at >= START and firing.evidence.sentence for firing in result.firings)
         assert result.firings or why_silent(result)
     assert all(one.ladder and one.rules for one in found.incidents)
+
+
+def test_a_brake_is_taken_along_and_a_composite_needs_all_its_rules(rules: Path, write: Write) -> None:
+    text = rules.read_text().replace("rules:\n", "brakes:\n  - {of: queue, why: a failover}\n\nrules:\n", 1)
+    text += "  both: {kind: composite, of: [error_rate, queue], need: any, enters: stop}\n"
+    rules.write_text(text)
+    found = held(rules, write(outage(0.5)))
+    [both] = [one for one in found.rules if one.rule.name == "both"]
+    assert both.why_not == "it needs queue"
+    assert [brake.of.signal for brake in load(rules).brakes] == ["queue"]

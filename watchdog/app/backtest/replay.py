@@ -21,7 +21,7 @@ from watchdog.model.communication import Audience, Beat, NoticeOutcome, Plan
 from watchdog.model.guards import Guard, GuardSettings, Incident, RunOutcome, SchemaErrors
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
 from watchdog.model.releases import Certificate, Compatibility, Protection, Release, Surroundings
-from watchdog.model.rules import Rule, RungKind
+from watchdog.model.rules import Brake, Rule, RungKind
 from watchdog.model.signals import Sample, SignalSpec
 from watchdog.model.time import HOUR, MINUTE, SECOND, Span, Time
 from watchdog.model.verdicts import Ok
@@ -67,6 +67,7 @@ class Scenario:
     signals: tuple[SignalSpec, ...] = ()
     evidence: tuple[SchemaErrors, ...] = ()
     versions: tuple[Comparison, ...] = ()
+    brakes: tuple[Brake, ...] = ()
     baseline: Span = 10 * MINUTE
     min_baseline: Span = MINUTE
     applying: Span = 0
@@ -89,6 +90,7 @@ class Scenario:
             resolve_after=self.resolve_after,
             evidence=self.evidence,
             versions=self.versions,
+            brakes=self.brakes,
         )
         return Guard(settings, epoch=1)
 

@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -15,9 +15,9 @@ from watchdog.engine.admission import Admission, admit
 from watchdog.model import events as ev
 from watchdog.model.attribution import Attribution
 from watchdog.model.communication import Notice
-from watchdog.model.guards import Baseline, Guard, Incident, Run
+from watchdog.model.guards import Baseline, Guard, Incident, Run, SchemaErrors
 from watchdog.model.playbooks import Rung
-from watchdog.model.rules import CheckRule, Rule, RungKind, signals_of
+from watchdog.model.rules import CheckRule, CompositeRule, Rule, RungKind, signals_of
 from watchdog.model.time import MINUTE, Span, Time
 from watchdog.model.verdicts import Basis, Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
 from watchdog.web.views import verdict_word
@@ -134,6 +134,10 @@ def scenario_of(rules: RuleSet, history: History, base: Scenario) -> tuple[Scena
             why_not[rule.name] = f"the history has no {', '.join(missing)}"
         else:
             kept.append(rule)
+    names = {rule.name for rule in kept}
+    for rule in [one for one in kept if isinstance(one, CompositeRule) and not names.issuperset(one.of)]:
+        why_not[rule.name] = f"it needs {', '.join(name for name in rule.of if name not in names)}"
+        kept.remove(rule)
     if not kept:
         said = "; ".join(f"{name}: {why}" for name, why in why_not.items())
         raise InputError(f"{history.source}: no rule can be judged: {said}. Name columns after signals")
@@ -141,10 +145,16 @@ def scenario_of(rules: RuleSet, history: History, base: Scenario) -> tuple[Scena
         base,
         rules=tuple(kept),
         signals=rules.specs(interval(history)),
-        evidence=tuple(one for one in rules.evidence if one.signal in has),
+        evidence=tuple(_without_share(one, has) for one in rules.evidence if one.signal in has),
         versions=tuple(one for one in rules.versions if {one.bad.signal, one.total.signal} <= has),
+        brakes=tuple(one for one in rules.brakes if one.of.signal in has),
     )
     return scenario, why_not, tuple(notes)
+
+
+def _without_share(evidence: SchemaErrors, has: Collection[str]) -> SchemaErrors:
+    known = evidence.bad is None or evidence.bad.signal in has
+    return evidence if known else replace(evidence, bad=None)
 
 
 def backtest(rules: RuleSet, history: History, base: Scenario) -> Backtest:

@@ -13,7 +13,7 @@ from watchdog.config.shapes import Place, place_of
 from watchdog.config.tree import Entries, Source, Text, read_source
 from watchdog.model.attribution import Comparison
 from watchdog.model.guards import SchemaErrors
-from watchdog.model.rules import Mode, Rule, signals_of
+from watchdog.model.rules import Brake, Mode, Rule, signals_of
 from watchdog.model.signals import SignalKind, SignalSpec
 from watchdog.model.time import Span
 
@@ -32,15 +32,18 @@ class RuleSet:
     every: Mapping[str, Span]
     evidence: tuple[SchemaErrors, ...]
     versions: tuple[Comparison, ...] = ()
+    brakes: tuple[Brake, ...] = ()
     probes: tuple[DeclaredProbe, ...] = ()
 
     @property
     def read(self) -> frozenset[str]:
-        """Signals that a rule, evidence or a comparison of versions reads."""
+        """Signals that a rule, evidence, a comparison of versions or a brake reads."""
         return frozenset(
             {
                 *(name for rule in self.rules for name in signals_of(rule)),
                 *(one.signal for one in self.evidence),
+                *(one.bad.signal for one in self.evidence if one.bad is not None),
+                *(one.of.signal for one in self.brakes),
                 *(name for one in self.versions for name in (one.bad.signal, one.total.signal)),
             }
         )
@@ -166,23 +169,28 @@ def _rule_set(files: Sequence[RulesFile]) -> RuleSet:
             _check_reads(declared, kinds, half_read, bare=bare)
             if declared.rule is not None:
                 rules[declared.name] = declared.rule
-        for place, name in _counters(file):
+        for place, name, needed in _others(file):
             if bare:
-                kinds.setdefault(name, SignalKind.COUNTER)
-            _check_read(place, name, SignalKind.COUNTER, kinds, half_read)
+                kinds.setdefault(name, needed)
+            _check_read(place, name, needed, kinds, half_read)
     evidence = tuple(one.errors for file in files for one in file.evidence)
     versions = tuple(one.comparison for file in files for one in file.versions)
     probes = tuple(probe for file in files for probe in file.probes)
-    return RuleSet(tuple(rules.values()), kinds, every, evidence, versions, probes)
+    brakes = tuple(one.brake for file in files for one in file.brakes)
+    return RuleSet(tuple(rules.values()), kinds, every, evidence, versions, brakes, probes)
 
 
-def _counters(file: RulesFile) -> Iterator[tuple[Place, str]]:
-    """Counters that no rule reads: evidence, and versions compared."""
+def _others(file: RulesFile) -> Iterator[tuple[Place, str, SignalKind]]:
+    """What no rule reads: evidence, versions compared, and brakes."""
     for evidence in file.evidence:
-        yield evidence.place.at("signal"), evidence.errors.signal
+        yield evidence.place.at("signal"), evidence.errors.signal, SignalKind.COUNTER
+        if evidence.errors.bad is not None:
+            yield evidence.place.at("bad"), evidence.errors.bad.signal, SignalKind.COUNTER
     for versions in file.versions:
-        yield versions.place.at("bad"), versions.comparison.bad.signal
-        yield versions.place.at("total"), versions.comparison.total.signal
+        yield versions.place.at("bad"), versions.comparison.bad.signal, SignalKind.COUNTER
+        yield versions.place.at("total"), versions.comparison.total.signal, SignalKind.COUNTER
+    for brake in file.brakes:
+        yield brake.place.at("of"), brake.brake.of.signal, SignalKind.GAUGE
 
 
 def _check_reads(declared: DeclaredRule, kinds: dict[str, SignalKind], half_read: set[str], *, bare: bool) -> None:

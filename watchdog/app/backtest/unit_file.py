@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from watchdog.app.backtest.errors import InputError
 from watchdog.app.backtest.rule_set import RuleSet, load_rules, open_sources
 from watchdog.app.backtest.series import Point, parse_series, parse_values
 from watchdog.config.problems import Findings, one_of, quoted
 from watchdog.config.scalars import Length, Name, PositiveLength, Raw
+from watchdog.config.schema import Schemas, listed
 from watchdog.config.shapes import VERSION, Place, part, place_of, shape
 from watchdog.config.tree import read_source
 from watchdog.model.rules import RungKind
@@ -157,6 +158,20 @@ def read_tests(path: Path) -> TestFile:
     if not tests:
         raise InputError(f"{path}: there is no test in it; write one under `tests:`")
     return TestFile(path, head.interval, rules, tests)
+
+
+def tests_schema() -> dict[str, Any]:
+    """The JSON Schema of a file of rule tests, for editors."""
+    schemas = Schemas()
+    test = schemas.inline(shape("rule test", part(TestHead)))
+    test["properties"] |= {
+        "input_series": listed(schemas.inline(shape("series", part(SeriesHead)))),
+        "verdicts": listed(schemas.inline(shape("expected verdict", part(Expected)))),
+        "incidents": listed(schemas.inline(shape("expected incident", part(ExpectedIncident)))),
+    }
+    top = schemas.inline(shape("rule tests", part(FileHead)))
+    top["properties"] |= {"version": {"const": int(VERSION)}, "tests": listed(test)}
+    return schemas.document("migration-watchdog rule tests", top)
 
 
 def _refused(findings: Findings) -> InputError:

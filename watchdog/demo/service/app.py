@@ -84,6 +84,7 @@ def _observe(metrics: Metrics, counted: frozenset[str]) -> Middleware:
 
 async def _answer(request: web.Request, handler: Handler, metrics: Metrics) -> web.StreamResponse:
     try:
+        await request.app[SERVICE].mistakes()
         return await handler(request)
     except errors.EXPECTED as error:
         return errors.answer(error, metrics).response()

@@ -9,11 +9,14 @@ import psycopg
 from aiohttp import web
 
 from watchdog.demo.service import statements
+from watchdog.demo.service.errors import BrokenError
 from watchdog.demo.service.metrics import Metrics
-from watchdog.demo.service.stores import Stores, Version
+from watchdog.demo.service.stores import ACQUIRE_TIMEOUT_S, Stores, Version
 
 REEMBED_FLAG = "migration_reembed_documents_enabled"
 FLAGS_TTL_S = 1.0
+SLOWER_S = 0.25
+"""Seconds that a query without its index would take."""
 
 
 @dataclass
@@ -53,6 +56,22 @@ class Service:
     stores: Stores
     metrics: Metrics
     flags: Flags
+
+    async def mistakes(self) -> None:
+        """What the new version does wrong before it answers, with the faults `latency`, `connections` and `canary`.
+
+        Raises:
+            BrokenError: It cannot answer.
+        """
+        if self.version != "v2":
+            return
+        if self.fault == "canary" and await self.flags.enabled(REEMBED_FLAG):
+            raise BrokenError
+        if self.fault == "latency":
+            await self.stores.rows("SELECT pg_sleep(%(seconds)s)", {"seconds": SLOWER_S})
+        if self.fault == "connections":
+            # Taken from the pool and never given back.
+            await self.stores.pool.getconn(timeout=ACQUIRE_TIMEOUT_S)
 
 
 SERVICE = web.AppKey("service", Service)

@@ -16,6 +16,10 @@ _NO_CONNECTION = frozenset({"53300", "57P01", "57P02", "57P03", "28000", "28P01"
 StoreError = (psycopg.Error, redis.exceptions.RedisError, neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError)
 
 
+class BrokenError(Exception):
+    """The new version is of no use."""
+
+
 class DependencyError(Exception):
     """The rating service did not give an answer."""
 
@@ -68,6 +72,8 @@ def answer(error: Exception, metrics: Metrics) -> Answer:
         case DependencyError():
             metrics.dependency_error()
             return Answer(502, "the rating service failed")
+        case BrokenError():
+            return Answer(500, "broken")
         case GraphWriteError():
             return Answer(503, "neo4j: document not taken")
         case json.JSONDecodeError() | KeyError() | TypeError() | ValueError():
@@ -76,4 +82,7 @@ def answer(error: Exception, metrics: Metrics) -> Answer:
             raise error
 
 
-EXPECTED: tuple[type[Exception], ...] = (*StoreError, DependencyError, GraphWriteError, ValueError, KeyError, TypeError)
+EXPECTED: tuple[type[Exception], ...] = (
+    *(*StoreError, DependencyError, GraphWriteError, BrokenError),
+    *(ValueError, KeyError, TypeError),
+)

@@ -23,7 +23,7 @@ ACQUIRE_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the stores are. `fault` is one of schema, flag, integrity, elsewhere, none."""
+    """Where the stores are. `fault` is one of `release.FAULTS`."""
 
     db_url: str
     redis_url: str
