@@ -105,7 +105,8 @@ def _neighbour(rng: np.random.Generator) -> Course:
 
 def _foreign_schema(rng: np.random.Generator) -> Course:
     code = "42P01" if rng.random() < 0.5 else "42703"
-    return _for(rng.uniform(300, 1_800), Conditions(errors=_both(rng.uniform(0.05, 0.5)), codes={code: 0.9}))
+    bad = Conditions(errors=_both(rng.uniform(0.05, 0.5)), codes={code: 0.9}, schema=1.0)
+    return _for(rng.uniform(300, 1_800), bad, replace(WELL, schema=1.0))
 
 
 def _schema(rng: np.random.Generator) -> Course:

@@ -47,6 +47,7 @@ class Conditions:
         blocked: Sessions that queue behind a schema change.
         violations: Rows that the checks find wrong.
         dark: Nothing can be reached by the probes.
+        schema: Another number when somebody changed the schema.
     """
 
     errors: Mapping[str, float] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Conditions:
     blocked: float = 0.0
     violations: float = 0.0
     dark: bool = False
+    schema: float = 0.0
 
 
 @cache
@@ -119,7 +121,7 @@ class Service:
 
     def _names(self) -> tuple[str, ...]:
         read = ("requests", "errors", "latency", "in_flight", "connection_errors", "db_errors", "db_blocked_ddl")
-        return (*read, *CHECKS) if self.ticks % CHECKED == 0 else read
+        return (*read, "db_schema", *CHECKS) if self.ticks % CHECKED == 0 else read
 
     def _samples(self, now: Conditions, waiting: float, at: Time) -> Iterator[Sample]:
         for (name, labels), value in self.counts.items():
@@ -131,5 +133,6 @@ class Service:
         yield Sample(SignalId("in_flight"), at, waiting)
         yield Sample(SignalId("db_blocked_ddl"), at, now.blocked)
         if self.ticks % CHECKED == 0:
+            yield Sample(SignalId("db_schema"), at, now.schema)
             for name in CHECKS:
                 yield Sample(SignalId(name), at, now.violations if name == "foreign_key_orphans" else 0.0)

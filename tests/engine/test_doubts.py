@@ -12,8 +12,9 @@ from watchdog.engine.wording import tell
 from watchdog.model import events as ev
 from watchdog.model.guards import Guard, Incident, ReleaseRecord, RunPhase
 from watchdog.model.releases import ReleaseState
-from watchdog.model.rules import Brake, RungKind
+from watchdog.model.rules import Brake, Phase, RungKind
 from watchdog.model.signals import Selector, SignalKind
+from watchdog.model.time import SECOND
 from watchdog.model.verdicts import Basis, Recovery
 
 BRAKE = Brake(of=Selector("started"), why="the database was started anew")
@@ -89,3 +90,39 @@ def test_a_doubt_that_comes_later_counts_too() -> None:
     climb.say(replace(judged(errors=breach(), proof=SCHEMA), doubts={"x": "a node was lost"}))
     assert climb.guard.incident is not None
     assert climb.guard.incident.doubts == {"x": "a node was lost"}
+
+
+FINGERPRINT = Brake(of=Selector("schema"), why="somebody changed the schema", during=(Phase.BAKING,))
+
+
+def _schema(*values: float, armed: int | None = 60) -> dict[str, str]:
+    state = ReleaseState.APPLYING if armed is None else ReleaseState.BAKING
+    record = ReleaseRecord(RELEASE, state, at(30), armed_at=None if armed is None else at(armed))
+    guard = Guard(replace(SETTINGS, brakes=(FINGERPRINT,)), release=record)
+    seen = windows([signal("schema", SignalKind.GAUGE)], read("schema", values, every=15 * SECOND))
+    return doubts(guard, (), seen, at(15 * len(values)))
+
+
+def test_a_schema_that_changes_while_the_release_bakes_was_changed_by_somebody_else() -> None:
+    assert _schema(1, 1, 2, 3, 3, 3, 4) == {"changed schema": "somebody changed the schema, 60 s after T-0"}
+
+
+@pytest.mark.parametrize("values", [[1, 1, 2, 3, 3, 3], [1, 1, 1, 1, 2, 2], [1, 1, 2, 3, 4]])
+def test_what_the_release_changed_itself_is_none_also_when_it_is_read_just_after_it_was_armed(
+    values: list[float],
+) -> None:
+    assert _schema(*values) == {}
+
+
+def test_while_it_is_applied_every_change_is_its_own() -> None:
+    assert _schema(1, 2, 3, 4, 5, 6, 7, armed=None) == {}
+
+
+def test_a_change_long_ago_is_known_as_long_as_its_samples_are() -> None:
+    def found(readings: int) -> dict[str, str]:
+        values = [1.0] * 10 + [2.0] * (readings - 10)
+        seen = windows([signal("started", SignalKind.GAUGE)], read("started", values))
+        return doubts(GUARD, (), seen, at(5 * readings))
+
+    assert found(150) != {}
+    assert found(310) == {}

@@ -191,3 +191,32 @@ async def test_a_session_that_hangs_can_be_given_up_and_the_next_reading_takes_a
             assert await probe.read() == {"reachable": {(): 1.0}}
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("statement", "changes"),
+    [
+        ("ALTER TABLE t ADD COLUMN other int", True),
+        ("ALTER TABLE t ALTER v SET NOT NULL", True),
+        ("ALTER TABLE t RENAME v TO w", True),
+        ("CREATE INDEX ON t (v)", True),
+        ("ALTER TABLE t ADD CHECK (v > 0)", True),
+        ("DROP TABLE t", True),
+        ("INSERT INTO t VALUES (1); VACUUM t; REINDEX TABLE t", False),
+        ("CREATE TEMPORARY TABLE own (v int)", False),
+        ("CREATE TABLE part PARTITION OF parted FOR VALUES IN (1)", False),
+        ("CREATE SCHEMA watchdog; CREATE TABLE watchdog.own (v int)", False),
+    ],
+)
+async def test_the_fingerprint_is_another_one_when_the_schema_is(
+    pg_target: PostgresTarget, build: Build, pg_database: str, statement: str, *, changes: bool
+) -> None:
+    probe = build(KIND, pg_target, {"schema": EVERYTHING["schema_fingerprint"]})
+    async with await psycopg.AsyncConnection.connect(pg_database, autocommit=True) as connection:
+        await connection.execute("CREATE TABLE t (v int)")
+        await connection.execute("CREATE TABLE parted (v int) PARTITION BY LIST (v)")
+        before = await value(probe, "schema")
+        for one in statement.split("; "):
+            await connection.execute(one.encode())
+        assert (await value(probe, "schema") != before) is changes
+    assert before > 0

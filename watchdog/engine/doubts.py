@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from watchdog.engine.windows import Windows, levels
-from watchdog.model.guards import Guard
-from watchdog.model.rules import Brake
+from watchdog.model.guards import Guard, ReleaseRecord
+from watchdog.model.rules import Brake, Phase
 from watchdog.model.time import MINUTE, Time, say_span
 
 TOGETHER = 5 * MINUTE
@@ -29,20 +30,29 @@ def doubts(guard: Guard, neighbours: Iterable[Neighbour], windows: Windows, now:
     release = guard.release
     if release is None or not release.watched:
         return {}
-    since = max(release.t0, guard.well_since)
-    found = dict(_changed(guard.settings.brakes, windows, since, now))
+    found = dict(_changed(guard.settings.brakes, release, guard.well_since, windows, now))
     for neighbour in neighbours:
         found.update(_beside(neighbour, now))
     return found
 
 
-def _changed(brakes: tuple[Brake, ...], windows: Windows, since: Time, now: Time) -> Iterator[tuple[str, str]]:
-    """Levels that are another than just before T-0: a server that was started anew, a primary that is another."""
+def _changed(
+    brakes: tuple[Brake, ...], release: ReleaseRecord, well_since: Time, windows: Windows, now: Time
+) -> Iterator[tuple[str, str]]:
+    """Levels that changed meanwhile: a server that was started anew, a primary that is another, a foreign change."""
     for brake in brakes:
-        before = levels(windows, brake.of, 0, since)
-        after = levels(windows, brake.of, since, now)
-        if before and (other := next((at for at, value in after if value != before[-1][1]), None)) is not None:
-            yield f"changed {brake.of}", f"{brake.why}, {say_span(other - since)} after T-0"
+        armed = release.armed_at
+        if Phase.APPLYING in brake.during:
+            since, whole = max(release.t0, well_since), False
+        elif armed is not None:
+            # What the release did itself may be read for the first time just after it was armed.
+            since, whole = max(armed, well_since), True
+        else:
+            continue
+        for (before, was), (at, value) in pairwise(levels(windows, brake.of, 0, now)):
+            if at > since and (before > since or not whole) and value != was:
+                yield f"changed {brake.of}", f"{brake.why}, {say_span(at - release.t0)} after T-0"
+                break
 
 
 def _beside(neighbour: Neighbour, now: Time) -> Iterator[tuple[str, str]]:

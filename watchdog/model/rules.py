@@ -224,15 +224,17 @@ class CompositeRule(RuleBase):
 
 @dataclass(frozen=True, kw_only=True)
 class Brake:
-    """A level that, when it is another than before T-0, may itself be the cause: then data waits for a person.
+    """A level that, when it changes during a release, may itself be the cause: then data waits for a person.
 
     Attributes:
         of: A gauge, such as when the server was started.
         why: What a change means, as a sentence without full stop.
+        during: When a change counts; one that the release makes itself, such as of the schema, only while it bakes.
     """
 
     of: Selector
     why: str
+    during: tuple[Phase, ...] = tuple(Phase)
 
 
 SimpleRule: TypeAlias = RatioRule | LatencyRule | CountRule | GaugeRule | CheckRule | StallRule | CollapseRule

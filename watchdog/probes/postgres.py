@@ -27,6 +27,7 @@ Of: TypeAlias = Literal[
     "longest_lock_wait_seconds",
     "started",
     "dead_share",
+    "schema_fingerprint",
 ]
 
 _COUNTERS: Final[frozenset[Of]] = frozenset({"commits", "rollbacks", "deadlocks"})
@@ -44,6 +45,24 @@ WITH sessions AS MATERIALIZED (
 )
 SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
 """)
+
+_FINGERPRINT: Final[LiteralString] = """(
+    SELECT coalesce(sum(hashtextextended(line, 0) & 4294967295), 0)::float8 FROM (
+        SELECT concat_ws(' ', 'column', c.oid, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef) AS line
+          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
+           AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema|watchdog)'
+         UNION ALL
+        SELECT concat_ws(' ', 'named', c.oid, c.relname, c.relnamespace, c.relkind)
+          FROM pg_class c
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'i', 'I') AND NOT c.relispartition AND c.relpersistence <> 't'
+           AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema|watchdog)'
+         UNION ALL
+        SELECT concat_ws(' ', 'constraint', k.oid, k.conname, k.convalidated)
+          FROM pg_constraint k
+         WHERE k.conparentid = 0 AND k.connamespace::regnamespace::text !~ '^(pg_|information_schema|watchdog)'
+    ) AS lines
+)"""
 
 _EXPRESSIONS: Final[Mapping[Of, LiteralString]] = {
     "reachable": "1",
@@ -76,6 +95,7 @@ _EXPRESSIONS: Final[Mapping[Of, LiteralString]] = {
     ), 0)""",
     "started": "extract(epoch FROM pg_postmaster_start_time())",
     # Of a small table a large share is dead for a moment all the time.
+    "schema_fingerprint": _FINGERPRINT,
     "dead_share": """coalesce((
         SELECT max(n_dead_tup::float8 / (n_live_tup + n_dead_tup))
         FROM pg_stat_user_tables WHERE n_dead_tup >= 50000
@@ -110,7 +130,9 @@ class PostgresRead:
             counters of this database: `commits` (our own readings among them), `rollbacks`, `deadlocks`;
             `replication_lag_seconds` (of the slowest standby, or of this server if it is one); `started` (when the
             server was started, seconds since 1970: after a restart or a failover it is another number);
-            `dead_share` (0 to 1, of the rows of the table where it is highest, from 50,000 dead rows on).
+            `dead_share` (0 to 1, of the rows of the table where it is highest, from 50,000 dead rows on);
+            `schema_fingerprint` (a number that is another whenever tables, columns, indexes or constraints are; not
+            for partitions, temporary tables and our own schema).
     """
 
     of: Of

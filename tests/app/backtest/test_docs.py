@@ -16,6 +16,7 @@ from watchdog.config.spans import parse_span
 from watchdog.model.attribution import Comparison
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
+    Brake,
     CheckRule,
     CollapseRule,
     CompositeRule,
@@ -42,6 +43,7 @@ SECTIONS: dict[str, type] = {
     "composite": CompositeRule,
     "evidence": SchemaErrors,
     "versions": Comparison,
+    "brakes": Brake,
 }
 
 
