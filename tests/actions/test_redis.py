@@ -1,11 +1,15 @@
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import stamina
 
 from tests.actions.conftest import Contexts, Plain, Roles
 from watchdog.actions.redis import KIND, RedisActionOptions
 from watchdog.ports.actions import Action, Applied
-from watchdog.ports.errors import FencedError, StepError
+from watchdog.ports.errors import FencedError, StepError, TargetError
+from watchdog.servers.redis import RedisServer
 from watchdog.targets.redis import RedisOptions, RedisTarget
 
 
@@ -59,11 +63,29 @@ async def test_a_stale_leader_deletes_nothing(cache: RedisTarget, context: Conte
 
 async def test_an_unreachable_server_is_named_without_its_password(context: Contexts) -> None:
     target = RedisTarget("cache", RedisOptions(url=Plain("redis://user:hunter2@127.0.0.1:1/0")))
-    with pytest.raises(StepError, match=r"cache \(127\.0\.0\.1:1/0\) does not answer") as caught:
+    with (
+        stamina.set_testing(True, attempts=2),
+        pytest.raises(StepError, match=r"cache \(127\.0\.0\.1:1/0\) does not answer") as caught,
+    ):
         await step(target, clear=("app:",)).execute(context())
     assert "hunter2" not in str(caught.value)
-    assert (await step(target, clear=("app:",)).verify(context())).applied is Applied.CANNOT_TELL
+    with pytest.raises(TargetError, match="does not answer") as asked:
+        await step(target, clear=("app:",)).verify(context())
+    assert asked.value.away
     await target.close()
+
+
+async def test_a_server_that_is_away_is_waited_for(tmp_path: Path, context: Contexts) -> None:
+    async with await RedisServer.start(tmp_path / "redis") as server:
+        target = RedisTarget("cache", RedisOptions(url=Plain(server.url())))
+        await target.client().mset({"app:cache:1": "x", "app:session:1": "s"})
+        await target.client().save()
+        server.kill()
+        work = asyncio.create_task(step(target, clear=("app:cache:",)).execute(context()))
+        await server.restart()
+        assert await work == "deleted 1 keys under app:cache:"
+        assert await target.client().exists("app:session:1") == 1
+        await target.close()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from watchdog.ports.actions import Applied, StepContext, Verification
 from watchdog.ports.errors import StepError, TargetError
 from watchdog.ports.kinds import ActionKind, Resources
 from watchdog.targets.redis import RedisTarget
+from watchdog.targets.retries import retried
 
 _BATCH = 500
 _OURS = "watchdog:"
@@ -42,7 +43,10 @@ class RedisAction:
         """Counts, then deletes; see `Action.execute`."""
         if problems := list(_complaints(self._options)):
             raise StepError(f"Nothing was deleted: {' '.join(problems)}")
-        try:
+        removed = 0
+
+        async def once() -> None:
+            nonlocal removed
             await self._target.unlink(context.guard, context.epoch, ())
             found = await self._count()
             if found > self._options.max_keys:
@@ -50,10 +54,12 @@ class RedisAction:
                     f"More than {self._options.max_keys} keys of {self._target.place} have these prefixes; nothing was "
                     "deleted. Narrow clear, or raise max_keys."
                 )
-            removed = 0
             for prefix in self._options.clear:
                 async for batch in self._batches(prefix):
                     removed += await self._target.unlink(context.guard, context.epoch, batch)
+
+        try:
+            await retried(context, once)
         except TargetError as error:
             raise StepError(str(error)) from None
         return f"deleted {removed} keys under {', '.join(self._options.clear)}"
@@ -64,6 +70,8 @@ class RedisAction:
             await self._target.unlink(context.guard, context.epoch, ())
             found = await self._count()
         except TargetError as error:
+            if error.away:
+                raise
             return Verification(Applied.CANNOT_TELL, str(error))
         return Verification(Applied.NO if found else Applied.YES, f"{found} keys have these prefixes")
 

@@ -155,11 +155,14 @@ async def run_fenced_session(target: Neo4jTarget, context: StepContext, effect: 
 
     async def record(detail: str) -> str:
         async with fenced(target, context) as work:
-            return await work.finish(detail)
+            return work.done if work.done is not None else await work.finish(detail)
 
     try:
         done = await retried(context, look)
-        return done if done is not None else await record(await act())
+        if done is not None:
+            return done
+        detail = await act()
+        return await retried(context, lambda: record(detail))
     except TargetError as error:
         raise (StepUncertainError if begun else StepError)(str(error)) from None
 
