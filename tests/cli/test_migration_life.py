@@ -129,6 +129,18 @@ def test_a_run_is_settled_and_says_what_is_free_again(migration: Migration) -> N
     assert "settled" in back.output
 
 
+def test_a_whole_release_is_settled_the_last_run_first(migration: Migration) -> None:
+    migration.apply("DROP TABLE users", "--release", "r1")
+    migration.apply("CREATE TABLE other (id int)", "--release", "r1")
+    migration.apply("CREATE TABLE third (id int)", "--release", "r2")
+    assert migration("settle", "--release", "r9").exit_code == 1
+    assert migration("settle", "--release", "r1", "--expired").exit_code == 2
+    done = migration.said("settle", "--release", "r1")
+    assert [one["run"] for one in done["settled"]] == [2, 1]
+    assert done["failed"] == {}
+    assert migration("rollback", "3").exit_code == 0
+
+
 def test_what_has_expired_is_settled_without_naming_it(migration: Migration) -> None:
     assert "no run is past its time" in migration("settle", "--expired").output
     migration.apply("DROP TABLE users")

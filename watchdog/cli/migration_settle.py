@@ -12,7 +12,7 @@ from watchdog.cli.migration_stores import settle_elsewhere
 from watchdog.cli.options import Json
 from watchdog.cli.output import complain, emit, say
 from watchdog.migrations.budget import say_bytes
-from watchdog.migrations.settle import Settled, Sweep, settle_expired
+from watchdog.migrations.settle import Settled, Sweep, settle_expired, settle_release
 from watchdog.migrations.settle import settle as settle_run
 from watchdog.ports.errors import WatchdogError
 
@@ -25,27 +25,36 @@ class SettleError(WatchdogError):
 
 def settle(
     database: Database,
-    run: Annotated[int | None, typer.Argument(help="The run's number; leave it out with --expired.")] = None,
+    run: Annotated[
+        int | None, typer.Argument(help="The run's number; leave it out with --expired or --release.")
+    ] = None,
     expired: Annotated[bool, typer.Option("--expired", help="Every run past the time given with --expires.")] = False,
+    release: Annotated[str | None, typer.Option("--release", help="Every run of this release.")] = None,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Drop the rows in quarantine too; without it they stay.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Drop a run's archives. It can then no longer be taken back."""
-    if (run is None) is not expired:
-        raise SettleError("Say which run to settle, or --expired, and not both.")
+    if [run is not None, expired, release is not None].count(True) != 1:
+        raise SettleError("Say which run to settle, --expired, or --release, and only one of them.")
     if is_graph(database):
-        refuse_options(expired=expired, quarantine=quarantine)
-        assert run is not None  # noqa: S101 - it is not --expired
+        refuse_options(expired=expired, release=release, quarantine=quarantine)
+        assert run is not None  # noqa: S101 - it is none of the others
         settle_on_graph(database, run, as_json=as_json)
         return
-    if settle_elsewhere(database, run, as_json=as_json, quarantine=quarantine):
+    if release is not None:
+        done = asyncio.run(settle_release(database, release, quarantine=quarantine))
+    elif settle_elsewhere(database, run, as_json=as_json, quarantine=quarantine):
         return
-    if run is None:
+    elif run is None:
         done = asyncio.run(settle_expired(database, quarantine=quarantine))
     else:
         done = Sweep((asyncio.run(settle_run(database, run, quarantine=quarantine)),), {})
+    _show(done, as_json=as_json)
+
+
+def _show(done: Sweep, *, as_json: bool) -> None:
     if as_json:
         emit({"settled": [asdict(one) for one in done.settled], "failed": done.failed})
     else:

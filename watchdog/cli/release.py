@@ -11,6 +11,7 @@ from watchdog.cli.answers import show_answer
 from watchdog.cli.client import Daemon
 from watchdog.cli.lazy import new_app
 from watchdog.cli.options import DEFAULT_CONFIG, Config, Guard, Json, Socket
+from watchdog.cli.output import say
 from watchdog.model.releases import Protection
 from watchdog.ports.errors import WatchdogError
 
@@ -74,6 +75,8 @@ def settle(guard: Guard, config: Config = DEFAULT_CONFIG, socket: Socket = None,
     """Say that the way back is not needed any more: archives may go."""
     with Daemon.of(config, socket) as daemon:
         show_answer(daemon.post(guard, "settle"), as_json=as_json)
+    if not as_json:
+        say("its archives are still there: watchdog migration settle --release ID drops them, also what was put off")
 
 
 @app.command()

@@ -34,7 +34,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What became of the runs whose archives had expired; `failed` says why for each that stays."""
+    """What became of several runs; `failed` says why for each that stays."""
 
     settled: tuple[Settled, ...]
     failed: dict[int, str]
@@ -61,15 +61,34 @@ async def expired(url: str) -> tuple[int, ...]:
 
 async def settle_expired(url: str, *, quarantine: bool = False) -> Sweep:
     """Settles every run that has expired; one that cannot be settled does not keep the others."""
+    async with connected(url) as connection:
+        return await _sweep(connection, await _expired(connection), quarantine=quarantine)
+
+
+async def settle_release(url: str, release: str, *, quarantine: bool = False) -> Sweep:
+    """Settles every run of a release; one that cannot be settled does not keep the others.
+
+    Raises:
+        WatchdogError: Nothing was applied for it here, or the runs cannot be read.
+    """
+    query = "SELECT id FROM watchdog.migration_runs WHERE release = %s ORDER BY 1"
+    async with connected(url) as connection:
+        with named("The runs cannot be read"):
+            rows = await (await connection.execute(query, (release,))).fetchall() if await has_runs(connection) else []
+        if not rows:
+            raise WatchdogError(f"Nothing was applied here for release {release}; see `watchdog migration status`.")
+        return await _sweep(connection, tuple(number for (number,) in rows), quarantine=quarantine)
+
+
+async def _sweep(connection: Connection, runs: tuple[int, ...], *, quarantine: bool) -> Sweep:
     settled: list[Settled] = []
     failed: dict[int, str] = {}
-    async with connected(url) as connection:
-        # The last one first: what a run moved aside is dropped when no later run knows of it any more.
-        for run in reversed(await _expired(connection)):
-            try:
-                settled.append(await _settle(connection, run, quarantine=quarantine))
-            except WatchdogError as error:
-                failed[run] = str(error)
+    # The last one first: what a run moved aside is dropped when no later run knows of it any more.
+    for run in reversed(runs):
+        try:
+            settled.append(await _settle(connection, run, quarantine=quarantine))
+        except WatchdogError as error:
+            failed[run] = str(error)
     return Sweep(tuple(settled), failed)
 
 
