@@ -284,9 +284,13 @@ async def main(arguments: argparse.Namespace) -> int:
     return 1 if any(line.lost for line in lines if line.way.startswith("watchdog")) else 0
 
 
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rollback.speed", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--later", type=lambda text: [int(part) for part in text.split(",")], default=[0, 10_000])
+    parser.add_argument("--later", type=_numbers, default=[0, 10_000], help="counts of later writes; empty for none")
     parser.add_argument("--out", type=Path, default=None)
     sys.exit(asyncio.run(main(parser.parse_args())))

@@ -11,9 +11,9 @@ from watchdog.migrations.safe.throttle import wait_for_replicas
 from watchdog.migrations.shape import Connection
 from watchdog.migrations.table_plans import TablePlan
 
-DEFAULTS: Final = Limits()
-PART_PAGES: Final = 2_048
-"""Pages of a part, 16 MiB: what users and replicas bear before there is a rest."""
+DEFAULTS: Final = Limits(rest=1.0)
+PART_PAGES: Final = 1_024
+"""Pages of a part, 8 MiB: what users and replicas bear before there is a rest."""
 Hear = Callable[[str], None]
 """Hears what is done, as sentences for people."""
 
