@@ -14,7 +14,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(VENV)/.installed  ## one release goes wrong and is taken back: FAULT=schema|flag|integrity|elsewhere|none
+demo: $(VENV)/.installed  ## one release goes wrong and is taken back: FAULT=schema|flag|integrity|elsewhere|latency|connections|stall|canary|none
 	$(BIN)/watchdog demo --fault $(FAULT)
 
 test: $(VENV)/.installed  ## every test that needs no root

@@ -256,6 +256,13 @@ def _gauge_or_counter(read: GaugeRead) -> SignalKind:
     return SignalKind.COUNTER if read.of == "commits" else SignalKind.GAUGE
 
 
+@dataclass(frozen=True)
+class Discoverer:
+    takes: str = ""
+    needed: bool = False
+    tools: tuple[str, ...] = ()
+
+
 REGISTRIES = Registries(
     targets={
         "postgres": target("postgres", UrlOptions),
@@ -293,6 +300,11 @@ REGISTRIES = Registries(
         "wait": action("wait", WaitOptions),
     },
     notifiers={"slack": NotifierKind("slack", SlackOptions, build)},
+    discoverers={
+        "postgres": Discoverer("tables", tools=("alembic", "flyway")),
+        "neo4j": Discoverer(),
+        "process": Discoverer("deployments", needed=True),
+    },
 )
 
 

@@ -99,3 +99,14 @@ async def test_places_that_cannot_be_read_are_named_with_their_target() -> None:
     lookout = Lookout({"db": Scripted(Reading(1, unread={"public.t": "GRANT SELECT"}))}, {})
     await lookout.look()
     assert lookout.troubles == {"db: public.t": "GRANT SELECT"}
+
+
+async def test_what_could_not_be_told_yet_is_one_with_what_is_seen_next() -> None:
+    lookout = Lookout({"db": Scripted(dbmate(1), dbmate(5, "1"), dbmate(9, "1", "2"))}, {})
+    await lookout.look()
+    first, second = await lookout.look(), await lookout.look()
+    assert first is not None
+    assert second is not None
+    both = first.then(second)
+    assert both.release is not None
+    assert (both.release.migrations, both.began_at) == (("dbmate: 1", "dbmate: 2"), SECOND)

@@ -204,3 +204,12 @@ class TestBudget:
         assert predicted(Climb().guard, DATA_RUNG) == 10 * SECOND
         waiting = at_data(with_data(on_overrun=Overrun.PAGE), measured)
         assert waiting.phase() is RunPhase.ACTING
+
+
+def test_code_alone_goes_back_without_a_certificate() -> None:
+    climb = Climb()
+    climb.start(replace(RELEASE, certificate=None, migrations=()))
+    climb.say(inputs.Trigger("ann", "it hurts", CODE))
+    assert climb.run.rung is not None
+    assert climb.run.rung.kind is CODE
+    assert climb.run.phase is RunPhase.ACTING

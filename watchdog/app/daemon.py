@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from watchdog.app.compose import compose
+from watchdog.app.discovery import discoveries
 from watchdog.app.logs import configure
 from watchdog.app.registries import registries
 from watchdog.app.reversibility import Keeper
@@ -38,6 +39,8 @@ async def run(path: Path) -> None:
         loop.add_signal_handler(number, stop.set)
     parts = await compose(configuration, kinds, SystemClock())
     daemon = Daemon(parts)
+    for discovery in discoveries(configuration, parts, daemon):
+        parts.ticker.every(discovery.name, discovery.every, discovery.look, jitter=discovery.every // 10)
     keeper = Keeper(configuration.guards, parts.targets, daemon.guard, parts.clock)
     metrics = configuration.web.metrics
     address = (metrics.host, metrics.port) if metrics is not None else None

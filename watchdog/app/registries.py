@@ -5,12 +5,14 @@ from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from watchdog.config import Registries
+from watchdog.discovery.kinds import DiscovererKind
 from watchdog.ports.kinds import ActionKind, NotifierKind, ProbeKind, TargetKind
 
 Kind = TypeVar("Kind")
 
 TARGETS = {
     "http": "watchdog.targets.http",
+    "kubernetes": "watchdog.targets.kubernetes",
     "neo4j": "watchdog.targets.neo4j",
     "postgres": "watchdog.targets.postgres",
     "process": "watchdog.targets.process",
@@ -55,6 +57,13 @@ NOTIFIERS = {
     "slack": "watchdog.notifiers.slack",
 }
 
+# By the kind of target.
+DISCOVERERS = {
+    "kubernetes": "watchdog.discovery.kubernetes",
+    "neo4j": "watchdog.discovery.neo4j",
+    "postgres": "watchdog.discovery.postgres",
+}
+
 
 class LazyKinds(Mapping[str, Kind], Generic[Kind]):
     """Kinds by name; a kind's module is imported when the kind is first asked for."""
@@ -82,4 +91,5 @@ def registries() -> Registries:
     probes: LazyKinds[ProbeKind[Any, Any]] = LazyKinds(PROBES)
     actions: LazyKinds[ActionKind[Any]] = LazyKinds(ACTIONS)
     notifiers: LazyKinds[NotifierKind[Any]] = LazyKinds(NOTIFIERS)
-    return Registries(targets=targets, probes=probes, actions=actions, notifiers=notifiers)
+    discoverers: LazyKinds[DiscovererKind] = LazyKinds(DISCOVERERS)
+    return Registries(targets=targets, probes=probes, actions=actions, notifiers=notifiers, discoverers=discoverers)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from watchdog.cli.output import say, unstarred, word
+from watchdog.discovery.releases import advice_for, is_discovered
 from watchdog.model.time import say_span, span
 
 Json = Mapping[str, Any]
@@ -50,8 +51,17 @@ def release_lines(release: Json | None) -> None:
     baking = f", {length(left)} of the bake left" if left is not None else ""
     say(f"  release {release['id']}, {release['state']} since T-0 at {release['t0']}{baking}")
     say(f"    {changes}; protection {release['protection']}; {_certificate(release['certificate'])}")
+    if is_discovered(release["id"], release["protection"]):
+        say(Text(f"    {advice_for(release['migrations'])}", style="yellow"))
+    if release["baseline"]:
+        say(f"    {_baseline(release['baseline'])}")
     if release["baseline_refused"]:
-        say(f"    no baseline: {release['baseline_refused']}")
+        say(f"    baseline refused: {release['baseline_refused']}")
+
+
+def _baseline(baseline: Json) -> str:
+    days = f", and the same time of {baseline['days']} days before" if baseline["days"] else ""
+    return f"baseline of {length(baseline['seconds'])} from {baseline['since']}, {baseline['series']} series{days}"
 
 
 def reversibility_line(found: Json) -> None:

@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "freeze": Entry("watchdog.cli.freeze:freeze", "Stop acting, for one guard or all; works without the daemon."),
     "unfreeze": Entry("watchdog.cli.freeze:unfreeze", "Allow acting again."),
     "release": Entry("watchdog.cli.release:app", "Say when a release starts, is out, and is done with."),
+    "baseline": Entry("watchdog.cli.baseline:app", "See what was usual before T-0, which rules compare with."),
     "trigger": Entry("watchdog.cli.trigger:trigger", "Start the ladder by hand."),
     "incident": Entry("watchdog.cli.incident:app", "See incidents, and answer them."),
     "migration": Entry(

@@ -14,6 +14,7 @@ from watchdog.config.configuration import (
     Channel,
     ConfiguredNotifier,
     ConfiguredTarget,
+    Discover,
     JournalConfiguration,
     Registries,
     WebConfiguration,
@@ -92,6 +93,7 @@ class GuardHead:
     targets: Mapping[str, Name] = field(default_factory=dict)
     every: PositiveLength | None = None
     demo: bool = False
+    discover: Discover | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,22 +3,65 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from watchdog.config.problems import Problem
 from watchdog.model.guards import GuardSettings
-from watchdog.model.time import Span
+from watchdog.model.time import SECOND, Span
 from watchdog.ports.kinds import ActionKind, NotifierKind, ProbeKind, TargetKind
+
+
+class DiscovererKind(Protocol):
+    """How releases are discovered in one kind of target, as far as a configuration has to know."""
+
+    @property
+    def takes(self) -> str:
+        """Which of the keys of `discover` it has a use for: `tables`, `deployments`, or none."""
+        ...
+
+    @property
+    def needed(self) -> bool:
+        """Whether it can do nothing without that key."""
+        ...
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """What a table may be said to belong to."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registries:
-    """Every kind that can be configured, by its name; handed in by the composition root."""
+    """Every kind that can be configured, by its name; handed in by the composition root.
+
+    Attributes:
+        discoverers: By the kind of target.
+    """
 
     targets: Mapping[str, TargetKind[Any]]
     probes: Mapping[str, ProbeKind[Any, Any]]
     actions: Mapping[str, ActionKind[Any]]
     notifiers: Mapping[str, NotifierKind[Any]]
+    discoverers: Mapping[str, DiscovererKind] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discover:
+    """Where releases that nobody announced are looked for.
+
+    Attributes:
+        targets: Roles.
+        every: How often; also how much of a good baseline may be given away.
+        tables: Tools by the names that somebody has given their version tables.
+        deployments: Of Kubernetes, in the target's namespace.
+        flags: What the flag rung switches off, as nobody has named the flags of such a release.
+    """
+
+    targets: tuple[str, ...]
+    every: Span = 15 * SECOND
+    tables: Mapping[str, str] = field(default_factory=dict)
+    deployments: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +100,14 @@ class GuardConfiguration:
     Attributes:
         roles: The target's name for each role; a role is the target of the same name unless the guard says otherwise.
         demo: Short times are meant.
+        discover: None when releases that nobody announced are not looked for.
     """
 
     settings: GuardSettings
     probes: tuple[ConfiguredProbe, ...]
     roles: Mapping[str, str]
     demo: bool = False
+    discover: Discover | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

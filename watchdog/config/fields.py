@@ -6,9 +6,10 @@ A `Span` is an int to Python, so every one is named here; a test compares this t
 from collections.abc import Mapping
 from typing import Any, Final
 
-from watchdog.config.configuration import Channel
+from watchdog.config.configuration import Channel, Discover
 from watchdog.config.scalars import (
     AtLeastOne,
+    Days,
     Length,
     Line,
     Name,
@@ -70,8 +71,15 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
     Beat: {"name": Line, "channel": Name, "after": Length, "impact_over": Length},
     Plan: {"clock": Positive, "updates": Name},
     Channel: {"notifier": Name},
+    Discover: {
+        "targets": tuple[Name, ...],
+        "every": PositiveLength,
+        "deployments": tuple[Line, ...],
+        "flags": tuple[Line, ...],
+    },
     GuardSettings: {
         "baseline": PositiveLength,
+        "baseline_days": Days,
         "min_baseline": Length,
         "bake": PositiveLength,
         "resolve_after": Length,

@@ -1,16 +1,18 @@
 """A guard put together from the files that it names, and what can only be seen then."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from watchdog.config.config_file import ConfigFile, DeclaredGuard
-from watchdog.config.configuration import ConfiguredProbe, ConfiguredTarget, GuardConfiguration
+from watchdog.config.configuration import ConfiguredProbe, ConfiguredTarget, DiscovererKind, GuardConfiguration
+from watchdog.config.discover import check_discover
 from watchdog.config.options import leaves, mentions
 from watchdog.config.playbook_file import PlaybookFile
 from watchdog.config.problems import one_of, quoted
 from watchdog.config.rules_file import DeclaredProbe, DeclaredRule, DeclaredSignal, RulesFile
 from watchdog.config.shapes import Place
+from watchdog.config.sparse import check_days, warn_sparse
 from watchdog.model.communication import Plan
 from watchdog.model.guards import GuardSettings
 from watchdog.model.rules import CompositeRule, RungKind
@@ -32,6 +34,7 @@ class GuardFiles:
     rules: tuple[RulesFile, ...]
     playbook: PlaybookFile | None
     complete: bool
+    discoverers: Mapping[str, DiscovererKind] = field(default_factory=dict)
 
     @property
     def roles(self) -> Mapping[str, str]:
@@ -56,8 +59,12 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
     _check_evidence(files)
     _check_versions(files)
     _check_brakes(files)
+    _check_discover(files)
     plan = _plan(files)
     _warn_short(files, plan)
+    days = files.guard.values.given.get("baseline_days", 0)
+    check_days(files.guard.place.at("baseline_days"), days, (probe for file in files.rules for probe in file.probes))
+    warn_sparse((declared for file in files.rules for declared in file.rules), _intervals(files))
     if files.playbook is None or files.playbook.playbook is None or plan is None or not files.complete:
         return None
     guard = files.guard
@@ -73,7 +80,10 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
         versions=tuple(declared.comparison for file in files.rules for declared in file.versions),
         brakes=tuple(declared.brake for file in files.rules for declared in file.brakes),
     )
-    return GuardConfiguration(settings=settings, probes=probes, roles=files.roles, demo=guard.head.demo)
+    head = guard.head
+    return GuardConfiguration(
+        settings=settings, probes=probes, roles=files.roles, demo=head.demo, discover=head.discover
+    )
 
 
 def _check_roles(files: GuardFiles) -> None:
@@ -224,6 +234,18 @@ def _check_brakes(files: GuardFiles) -> None:
             _check_signal(files.signals, declared.place.at("of"), declared.brake.of.signal, SignalKind.GAUGE, why)
 
 
+def _check_discover(files: GuardFiles) -> None:
+    discover = files.guard.head.discover
+    if discover is None:
+        return
+    place = files.guard.place.at("discover")
+    for position, role in enumerate(discover.targets):
+        kinds = tuple(files.discoverers)
+        _check_role(files, place.at("targets", position), role, kinds, "releases are discovered in")
+    kinds_of = {role: _kind(files.config.targets.get(target)) for role, target in files.roles.items()}
+    check_discover(place, discover, kinds_of, files.discoverers)
+
+
 def _plan(files: GuardFiles) -> Plan | None:
     name = files.guard.head.plan
     if not name:
@@ -245,6 +267,8 @@ def _warn_short(files: GuardFiles, plan: Plan | None) -> None:
         guard.at("baseline").warn("is short: noise will look like a change", f"5m or more, {meant}")
     if head.every is not None and head.every < SHORTEST_INTERVAL:
         guard.at("every").warn("is often: probes load their targets", f"5s or more, {meant}")
+    if head.discover is not None and head.discover.every < SHORTEST_INTERVAL:
+        guard.at("discover", "every").warn("is often: every look loads its targets", f"5s or more, {meant}")
     if plan is not None and plan.clock != 1:
         place = files.config.place.at("plans", head.plan, "clock")
         place.warn(f"guard {quoted(files.guard.name)} would tell people at the wrong times", f"1, {meant}")
@@ -258,6 +282,11 @@ def _warn_short(files: GuardFiles, plan: Plan | None) -> None:
 
 def _interval(files: GuardFiles, probe: DeclaredProbe) -> int:
     return files.guard.head.every or probe.every
+
+
+def _intervals(files: GuardFiles) -> dict[str, int]:
+    probes = (probe for file in files.rules for probe in file.probes)
+    return {signal.name: _interval(files, probe) for probe in probes for signal in probe.signals}
 
 
 def _probes(files: GuardFiles) -> Iterator[ConfiguredProbe]:

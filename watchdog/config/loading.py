@@ -80,7 +80,14 @@ class _Loading:
         playbook = self.playbook(guard.head.playbook, place.at("playbook")) if guard.head.playbook else None
         read = tuple(file for file in rules if file is not None)
         complete = len(read) == len(guard.head.rules)
-        return GuardFiles(guard=guard, config=config, rules=read, playbook=playbook, complete=complete)
+        return GuardFiles(
+            guard=guard,
+            config=config,
+            rules=read,
+            playbook=playbook,
+            complete=complete,
+            discoverers=self.registries.discoverers,
+        )
 
     def rules_file(self, name: str, place: Place) -> RulesFile | None:
         if name not in self.rules:

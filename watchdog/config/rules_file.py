@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from watchdog.config.complaints import report_complaints
@@ -240,10 +240,12 @@ def read_rules(top: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> RulesFi
     signals: list[DeclaredSignal] = []
     for place in top.at("signals").items():
         found = tuple(_signals(place, probes))
-        signals.extend(found)
         probe = _probe(place, found, probes)
         if probe is not None:
+            found = tuple(_with_labels(found, getattr(probe.options, "labels", ())))
+            probe = replace(probe, signals=tuple(signal for signal in found if signal.options is not None))
             read.append(probe)
+        signals.extend(found)
     return RulesFile(
         place=top,
         probes=tuple(read),
@@ -297,6 +299,15 @@ def _signals(place: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> Iterato
             labels=kind.labels(options),
             help=said,
         )
+
+
+def _with_labels(signals: tuple[DeclaredSignal, ...], labels: tuple[str, ...]) -> Iterator[DeclaredSignal]:
+    """The signals with the labels that the probe itself gives to each of their series."""
+    for signal in signals:
+        for label in set(labels) & set(signal.labels):
+            message = f"{quoted(label)} is what this probe calls the address of an endpoint"
+            signal.place.at("split").error(message, "another label, or `endpoints: one`")
+        yield replace(signal, labels=(*signal.labels, *labels))
 
 
 def _rules(section: Place) -> Iterator[DeclaredRule]:

@@ -249,6 +249,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(pl
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(plain)]
 Whole = Annotated[int, Field(ge=0), BeforeValidator(plain)]
 AtLeastOne = Annotated[int, Field(ge=1), BeforeValidator(plain)]
+Days = Annotated[int, Field(ge=0, le=28), BeforeValidator(plain)]
 
 SCALARS: Final[Mapping[Any, Any]] = {
     Secret: Annotated[Any, PlainValidator(_secret), _text_schema()],

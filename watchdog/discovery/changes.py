@@ -11,6 +11,9 @@ from watchdog.model.time import Span, Time
 DDL = "ddl"
 """The tool of a statement that changes the schema, whoever runs it."""
 
+KUBERNETES = "kubernetes"
+"""The tool of a rollout; its versions are tags of images."""
+
 
 class State(StrEnum):
     """What a tool has noted about a version."""
@@ -108,6 +111,24 @@ class Discovered:
 def compare(before: Reading | None, after: Reading) -> tuple[Discovered, ...]:
     """What has changed; with nothing to compare with only what is under way is new."""
     return (*_started(before, after), *(_changed(before, after) if before is not None else ()))
+
+
+def settled(before: Reading | None, after: Reading) -> Reading:
+    """The later reading, in which a rollout that was over is not under way again: a deployment is being scaled."""
+    if before is None:
+        return after
+    over = {
+        (version.place, version.key)
+        for version in before.versions
+        if version.tool == KUBERNETES and version.state is State.APPLIED
+    }
+    versions = (
+        replace(version, state=State.APPLIED)
+        if version.tool == KUBERNETES and version.state is State.BEGUN and (version.place, version.key) in over
+        else version
+        for version in after.versions
+    )
+    return replace(after, versions=frozenset(versions))
 
 
 def carry(before: Reading | None, after: Reading) -> Reading:

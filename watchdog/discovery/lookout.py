@@ -1,7 +1,7 @@
 """Every target of a guard, looked at together: what the daemon asks at an interval."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ import structlog
 
 from watchdog.discovery.changes import Discovered
 from watchdog.discovery.memory import Memory
-from watchdog.discovery.releases import began_at, how_to_protect, release_of, sentence
+from watchdog.discovery.releases import DISCOVERED, began_at, how_to_protect, release_of, sentence
 from watchdog.discovery.watch import Discoverer, Watch
 from watchdog.model.releases import Release
 from watchdog.model.time import SECOND, Time
@@ -35,6 +35,10 @@ class Sighting:
     found: tuple[tuple[str, Discovered], ...]
     said: tuple[str, ...]
     advice: tuple[str, ...]
+
+    def then(self, later: "Sighting") -> "Sighting":
+        """This one and what was seen after it, as one."""
+        return sighting((*self.found, *later.found))
 
 
 class Lookout:
@@ -73,7 +77,7 @@ class Lookout:
         for name in sorted(troubles.keys() - self.troubles.keys()):
             log.warning("releases cannot be discovered here", place=name, error=troubles[name])
         self.troubles = troubles
-        return _sighting(found) if found else None
+        return sighting(found) if found else None
 
     async def keep(self) -> None:
         """Remembers over a restart what was seen. A memory that cannot be written is logged: looking goes on."""
@@ -87,10 +91,11 @@ class Lookout:
                 log.warning("what was seen cannot be kept", target=name, error=error.strerror)
 
 
-def _sighting(found: list[tuple[str, Discovered]]) -> Sighting:
+def sighting(found: Sequence[tuple[str, Discovered]]) -> Sighting:
+    """What these changes are together; there must be one."""
     changes = [change for _, change in found]
     seconds = max(change.at for change in changes) // SECOND
-    release = release_of(changes, f"found-{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}")
+    release = release_of(changes, f"{DISCOVERED}{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}")
     tools = dict.fromkeys(change.tool for change in changes)
     return Sighting(
         release,

@@ -1,11 +1,11 @@
 """What a graph says about migrations that nobody announced."""
 
-from collections.abc import Mapping
 from typing import Final, LiteralString, cast
 
 import neo4j
 
 from watchdog.discovery.changes import Reading, Version
+from watchdog.discovery.kinds import DiscovererKind, Sought
 from watchdog.model.time import SECOND, in_seconds
 from watchdog.ports.clock import Clock
 from watchdog.ports.kinds import Target
@@ -62,6 +62,9 @@ class Neo4jDiscoverer:
         return Reading(self._clock.now(), frozenset(versions), unread=unread)
 
 
-def discoverer(target: Target, clock: Clock, _renamed: Mapping[str, str]) -> Neo4jDiscoverer:
-    """The discoverer of a target of kind `neo4j`; labels of versions have no other names."""
+def _build(target: Target, clock: Clock, _sought: Sought) -> Neo4jDiscoverer:
+    """Labels of versions have no other names."""
     return Neo4jDiscoverer(cast("Neo4jTarget", target), clock)
+
+
+KIND = DiscovererKind(_build)

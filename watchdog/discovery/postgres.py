@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 
 from watchdog.discovery.changes import Reading, Running, State, Version
+from watchdog.discovery.kinds import DiscovererKind, Sought
 from watchdog.discovery.statements import ddl_of
 from watchdog.discovery.version_tables import BESIDE, TABLES, TOOLS, FoundTable, VersionTable, recognise
 from watchdog.model.time import span
@@ -131,6 +132,8 @@ async def _fetch(
     return await cursor.fetchall()
 
 
-def discoverer(target: Target, clock: Clock, renamed: Mapping[str, str]) -> PostgresDiscoverer:
-    """The discoverer of a target of kind `postgres`; raises ValueError like `PostgresDiscoverer`."""
-    return PostgresDiscoverer(cast("PostgresTarget", target), clock, renamed)
+def _build(target: Target, clock: Clock, sought: Sought) -> PostgresDiscoverer:
+    return PostgresDiscoverer(cast("PostgresTarget", target), clock, sought.tables)
+
+
+KIND = DiscovererKind(_build, takes="tables", tools=TOOLS)

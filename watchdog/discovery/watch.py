@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from watchdog.discovery.changes import Discovered, Reading, carry, compare
+from watchdog.discovery.changes import Discovered, Reading, carry, compare, settled
 
 
 class Discoverer(Protocol):
@@ -41,7 +41,7 @@ class Watch:
         Raises:
             TargetError: The target cannot be reached or refuses; nothing is forgotten.
         """
-        reading = await self._discoverer.read()
+        reading = settled(self.last, await self._discoverer.read())
         found = compare(self.last, reading)
         self.last = carry(self.last, reading)
         return found

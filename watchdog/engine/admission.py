@@ -92,6 +92,8 @@ def _code_inapplicable(release: Release) -> str:
     old_version, certificate = release.old_version, release.certificate
     if not old_version:
         return "no last known good version is named"
+    if certificate is None and not release.migrations:
+        return ""
     if certificate is None:
         return "without a certificate nobody knows whether the old code works on the new schema"
     if certificate.old_code is Compatibility.INCOMPATIBLE:

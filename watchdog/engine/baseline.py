@@ -36,21 +36,25 @@ def freeze(
     if t0 - oldest < minimum:
         return None, f"only {say_span(t0 - oldest)} of samples before T-0, {say_span(minimum)} are asked for"
     baseline = Baseline(max(since, oldest), t0, entries)
-    fitted = {rule.name: _usual(rule, windows, baseline) for rule in rules}
+    fitted = {rule.name: usual_of(rule, windows, baseline, baseline.since, baseline.until) for rule in rules}
     return replace(baseline, usual={name: one for name, one in fitted.items() if one is not None}), ""
 
 
-def _usual(rule: Rule, windows: Windows, baseline: Baseline) -> Usual | None:
-    """What is usual for a rule about a share; None for another one, and without any event."""
+def usual_of(rule: Rule, windows: Windows, baseline: Baseline, since: Time, until: Time) -> Usual | None:
+    """What is usual for a rule about a share; None for another one, and without any event.
+
+    Args:
+        baseline: Says what is slow.
+    """
     match rule:
         case RatioRule():
-            return fit(shares(windows, rule.bad, rule.total, baseline.since, baseline.until))
+            return fit(shares(windows, rule.bad, rule.total, since, until))
         case LatencyRule():
             limit = slow_from(rule, baseline)
             if limit is None:
                 return None
             slow = partial(slower_than, limit=limit)
-            return fit(slow_shares(windows, rule.of, baseline.since, baseline.until, slow))
+            return fit(slow_shares(windows, rule.of, since, until, slow))
         case _:
             return None
 
@@ -59,7 +63,9 @@ def slow_from(rule: LatencyRule, baseline: Baseline) -> float | None:
     """From how many seconds on a request is slow; None when nothing was measured before T-0."""
     before = histogram_before(baseline, rule.of.signal, rule.of.where)
     usual = quantile(before, rule.quantile) if before else None
-    return None if usual is None else max(rule.floor, rule.times_baseline * usual)
+    if usual is None:
+        return None
+    return max(rule.floor, rule.times_baseline * max(usual, baseline.slowest.get(rule.name, 0.0)))
 
 
 def _entry(series: SeriesWindow, first: int, last: int) -> BaselineEntry:

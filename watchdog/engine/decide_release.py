@@ -67,7 +67,7 @@ def _start(guard: Guard, given: inputs.StartRelease) -> Iterator[ev.Event]:
     if record is not None and record.watched:
         raise RefusedError(f"release {record.release.id} is still {record.state}: disarm it before starting another")
     _expect_no_incident(guard, "starting a release")
-    yield ev.ReleaseStarted(given.release)
+    yield ev.ReleaseStarted(given.release, given.since)
     if given.baseline is None:
         yield ev.BaselineRefused(given.refusal)
     else:

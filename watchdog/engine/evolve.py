@@ -268,7 +268,8 @@ _AboutRelease: TypeAlias = (
 
 def _release(guard: Guard, event: _AboutRelease, at: Time) -> Guard:
     if isinstance(event, ev.ReleaseStarted):
-        return replace(guard, release=ReleaseRecord(event.release, ReleaseState.APPLYING, t0=at), pending={}, blind={})
+        t0 = at if event.since is None else min(event.since, at)
+        return replace(guard, release=ReleaseRecord(event.release, ReleaseState.APPLYING, t0=t0), pending={}, blind={})
     record = guard.release
     if record is None:
         return guard

@@ -65,8 +65,9 @@ def _latency(rule: LatencyRule, whole: Selector, windows: Windows, baseline: Bas
     before = histogram_before(baseline, whole.signal, whole.where) if baseline else None
     usual = quantile(before, rule.quantile) if before else None
     limit = slow_from(replace(rule, of=whole), baseline) if baseline else None
-    if usual is None or limit is None:
+    if usual is None or limit is None or baseline is None:
         return NoData(Cause.NOT_YET, f"{rule.of} has no baseline")
+    usual = max(usual, baseline.slowest.get(rule.name, 0.0))
     counts: list[tuple[float, Rise]] = []
     for length in (rule.confidence.window, rule.confidence.recent):
         since = now - length

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from watchdog.model.attribution import Attribution, Comparison
 from watchdog.model.communication import Notice, NoticeOutcome, Plan
+from watchdog.model.days import DayBefore
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
 from watchdog.model.releases import Release, ReleaseState
 from watchdog.model.rules import Brake, Rule, RungKind
@@ -20,6 +21,7 @@ class GuardSettings:
 
     Attributes:
         baseline: How much history before T-0 a baseline is made of.
+        baseline_days: Days before whose same time of day counts as well, where a probe knows the past.
         bake: How long after the last change automatic reversal stays armed.
         resolve_after: How long a recovered incident stays open unless a person resolves it.
         blind_after: How long a rule may have no data before responders are paged; it never rolls back.
@@ -38,6 +40,7 @@ class GuardSettings:
     plan: Plan = field(default_factory=Plan)
     baseline: Span = 10 * MINUTE
     min_baseline: Span = MINUTE
+    baseline_days: int = 0
     bake: Span = 30 * MINUTE
     resolve_after: Span = 15 * MINUTE
     data_rollbacks: int = 1
@@ -105,12 +108,20 @@ class Usual:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What every series looked like from `since` to T-0 (`until`); `usual` by the name of the rule."""
+    """What every series looked like from `since` to T-0 (`until`).
+
+    Attributes:
+        usual: By the name of the rule; the highest of today's and that of the days that count.
+        days: The days before, newest first.
+        slowest: With days before: the slowest quantile of today and those that count, in seconds, by the rule.
+    """
 
     since: Time
     until: Time
     entries: Mapping[SignalId, BaselineEntry] = field(default_factory=dict)
     usual: Mapping[str, Usual] = field(default_factory=dict)
+    days: tuple[DayBefore, ...] = ()
+    slowest: Mapping[str, float] = field(default_factory=dict)
 
 
 class StepState(StrEnum):

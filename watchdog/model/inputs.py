@@ -9,7 +9,7 @@ from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import Baseline
 from watchdog.model.releases import Release
 from watchdog.model.rules import RungKind
-from watchdog.model.time import Span
+from watchdog.model.time import Span, Time
 from watchdog.model.verdicts import Recheck, Verdict
 
 
@@ -60,12 +60,17 @@ class ClockStep:
 
 @dataclass(frozen=True)
 class StartRelease:
-    """The first change is about to begin."""
+    """The first change is about to begin.
+
+    Attributes:
+        since: T-0, if the first change has begun already; baseline and verdicts are those of then.
+    """
 
     release: Release
     baseline: Baseline | None
     refusal: str = ""
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    since: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, cast
 
 import httpx
@@ -11,8 +12,9 @@ from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
 from watchdog.model.signals import Cause, Labels, Missing, SignalKind
+from watchdog.model.time import SECOND
 from watchdog.ports.errors import ProbeError
-from watchdog.ports.kinds import ProbeKind, Resources
+from watchdog.ports.kinds import Duration, ProbeKind, Resources
 from watchdog.ports.probes import Reading, Readings
 from watchdog.probes.exposition import (
     Exposition,
@@ -23,6 +25,7 @@ from watchdog.probes.exposition import (
     series_of,
     total,
 )
+from watchdog.probes.metrics_endpoints import LABEL, Endpoints, Resolve, addresses_of
 from watchdog.probes.readings import single
 from watchdog.probes.requests import get
 from watchdog.targets.http import HttpTarget
@@ -31,8 +34,12 @@ MAX_SPLIT = 200
 """More series of one signal than this are a mistake, such as a split by user."""
 
 _ACCEPT = {"Accept": "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.5"}
+_UNCOMPRESSED = {"Accept-Encoding": "identity"}
 _OPENMETRICS = "application/openmetrics-text"
 _TYPES = ("text/plain", _OPENMETRICS)
+_TIMEOUT = Duration(5 * SECOND)
+_PAGES = 16
+"""Pages of the greatest length that all endpoints together may send in one reading."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +48,27 @@ class MetricsOptions:
 
     Attributes:
         path: Beneath the target's address.
-        max_bytes: A longer page is refused.
+        endpoints: `each` asks every address behind the target's name by itself, and their series have the label
+            `endpoint`; `one` asks whichever answers.
+        timeout: The probe's own; endpoints that have not answered shortly before have no value.
+        max_bytes: A longer page is refused; all endpoints together may send sixteen times as much.
         max_series: A page with more series is refused.
     """
 
     path: str = "/metrics"
+    endpoints: Literal["one", "each"] = "one"
+    timeout: Duration = _TIMEOUT
     max_bytes: int = 4 * 1024 * 1024
     max_series: int = 100_000
 
     def __post_init__(self) -> None:
         if self.max_bytes < 1 or self.max_series < 1:
             raise ValueError("max_bytes and max_series must be at least 1")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of every series, beside those of its signal."""
+        return (LABEL,) if self.endpoints == "each" else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,13 +188,27 @@ def _absent(families: list[Metric], read: MetricRead) -> Mapping[Labels, Reading
     )
 
 
-class MetricsProbe:
-    """Reads every signal from one scrape."""
+@dataclass
+class _Budget:
+    """Bytes that one reading may still take."""
 
-    def __init__(self, target: HttpTarget, options: MetricsOptions, reads: Mapping[str, MetricRead]) -> None:
+    left: int
+
+
+class MetricsProbe:
+    """Reads every signal from one scrape of the target, or of each endpoint behind its name."""
+
+    def __init__(
+        self,
+        target: HttpTarget,
+        options: MetricsOptions,
+        reads: Mapping[str, MetricRead],
+        resolve: Resolve = addresses_of,
+    ) -> None:
         self._target = target
         self._options = options
         self._reads = reads
+        self._endpoints = Endpoints(target, options.path, {**_UNCOMPRESSED, **_ACCEPT}, resolve)
 
     async def read(self) -> Readings:
         """One scrape.
@@ -185,9 +216,18 @@ class MetricsProbe:
         Raises:
             ProbeError: The target does not answer, or its answer is no page of metrics.
         """
+        if self._options.endpoints == "each":
+            # The rest is for what is still being parsed.
+            return await self._endpoints.read(partial(self._page, self._budget()), self._options.timeout * 9 // 10)
         async with get(self._target, self._options.path, _ACCEPT) as response:
-            openmetrics = self._check_head(response)
-            body = await self._body(response)
+            return await self._page(self._budget(), response)
+
+    def _budget(self) -> "_Budget":
+        return _Budget(self._options.max_bytes * _PAGES)
+
+    async def _page(self, budget: "_Budget", response: httpx.Response) -> Readings:
+        openmetrics = self._check_head(response)
+        body = await self._body(response, budget)
         try:
             text = body.decode()
         except UnicodeDecodeError as error:
@@ -216,10 +256,13 @@ class MetricsProbe:
             raise self._broken(f"answered {content_type or 'no content type'}, not text/plain or {_OPENMETRICS}")
         return bool(content_type == _OPENMETRICS)
 
-    async def _body(self, response: httpx.Response) -> bytes:
+    async def _body(self, response: httpx.Response, budget: "_Budget") -> bytes:
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk
+            budget.left -= len(chunk)
+            if budget.left < 0:
+                raise self._broken(f"all endpoints together send more than {_PAGES} times max_bytes")
             if len(body) > self._options.max_bytes:
                 raise self._broken(f"the page is longer than max_bytes ({self._options.max_bytes})")
         return bytes(body)

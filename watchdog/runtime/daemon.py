@@ -221,10 +221,14 @@ class Daemon:
         """Hands an input to a guard and waits until its events are in the journal."""
         return await self._runtime(name).actor.ask(given)
 
-    async def start_release(self, name: str, release: Release) -> tuple[Event, ...]:
-        """Looks whether the release's certificate holds here, freezes the baseline and starts the release."""
+    async def start_release(self, name: str, release: Release, began_at: Time | None = None) -> tuple[Event, ...]:
+        """Looks whether the release's certificate holds here, freezes the baseline and starts the release.
+
+        Args:
+            began_at: T-0 of a release that was only seen afterwards; without it T-0 is now.
+        """
         runtime = self._runtime(name)
-        return await runtime.observer.start_release(await runtime.vouch(release))
+        return await runtime.observer.start_release(await runtime.vouch(release), began_at)
 
     async def events(self, name: str, after: int = 0) -> Sequence[Stored]:
         """A guard's journal behind a number."""

@@ -9,13 +9,14 @@ import structlog
 from watchdog.engine.assess import assess
 from watchdog.engine.baseline import freeze
 from watchdog.engine.doubts import Neighbour
+from watchdog.engine.seasons import with_days
 from watchdog.engine.windows import Windows, empty, observe_all
 from watchdog.model.events import Event
 from watchdog.model.guards import Guard
 from watchdog.model.inputs import ClockStep, Gap, StartRelease
 from watchdog.model.releases import Release
 from watchdog.model.signals import Cause, Missing, Sample, SignalId
-from watchdog.model.time import MINUTE, SECOND, Span, Time, in_seconds
+from watchdog.model.time import MINUTE, SECOND, Span, Time, in_seconds, say_span
 from watchdog.model.verdicts import Verdict
 from watchdog.ports.clock import Clock
 from watchdog.ports.errors import JournalError, ProbeError, TargetError
@@ -23,6 +24,8 @@ from watchdog.ports.probes import Probe, Readings
 from watchdog.ports.samples import SampleStore
 from watchdog.runtime.bounded import within
 from watchdog.runtime.executor import Teller
+from watchdog.runtime.hindsight import as_of, in_hindsight
+from watchdog.runtime.history import days_before
 
 log = structlog.get_logger(__name__)
 
@@ -159,13 +162,26 @@ class Observer:
             self._actor.tell(ClockStep(offset - self._offset))
             self._offset = offset
 
-    async def start_release(self, release: Release) -> tuple[Event, ...]:
-        """Freezes the baseline at T-0, which is now, and starts the release."""
+    async def start_release(self, release: Release, began_at: Time | None = None) -> tuple[Event, ...]:
+        """Freezes the baseline at T-0 and starts the release.
+
+        Args:
+            began_at: T-0 of a release that was only seen afterwards; without it T-0 is now.
+        """
         settings = self._actor.guard.settings
-        baseline, refusal = freeze(
-            self.windows, self._clock.now(), settings.baseline, settings.min_baseline, settings.rules
-        )
-        before = Guard(settings)
-        verdicts = assess(before, self.windows, self._clock.now()).verdicts
-        events = await self._actor.ask(StartRelease(release, baseline, refusal, verdicts))
-        return tuple(events)
+        days = await days_before(self._clock, self.probes, settings, began_at)
+        now = self._clock.now()
+        t0 = now if began_at is None else min(began_at, now)
+        windows = self.windows if began_at is None else as_of(self.windows, t0)
+        baseline, refusal = freeze(windows, t0, settings.baseline, settings.min_baseline, settings.rules)
+        if baseline is not None and days:
+            # In a thread, since days of many series take a while.
+            more = (windows, days, settings.min_baseline, settings.rules)
+            baseline = await asyncio.to_thread(with_days, baseline, *more)
+        verdicts = assess(Guard(settings), windows, t0).verdicts
+        if began_at is None:
+            return tuple(await self._actor.ask(StartRelease(release, baseline, refusal, verdicts)))
+        if refusal:
+            refusal = f"{refusal}; T-0 was {say_span(now - t0)} ago, when nobody had announced it"
+        verdicts = in_hindsight(verdicts, assess(Guard(settings), self.windows, now).verdicts)
+        return tuple(await self._actor.ask(StartRelease(release, baseline, refusal, verdicts, t0)))

@@ -19,6 +19,7 @@ from watchdog.model import inputs
 from watchdog.model.events import Event
 from watchdog.ports.control import Control, UnknownGuardError
 from watchdog.ports.errors import WatchdogError
+from watchdog.web.baseline_views import baseline_view
 from watchdog.web.bodies import (
     AboutIncident,
     AnswerBody,
@@ -72,6 +73,7 @@ def application(control: Control, kept: Callable[[str], Kept] = nothing_kept) ->
         routes=[
             Route("/v1/status", api.status, methods=["GET"]),
             Route("/v1/guards/{guard}", api.guard, methods=["GET"]),
+            Route("/v1/guards/{guard}/baseline", api.baseline, methods=["GET"]),
             Route("/v1/guards/{guard}/events", api.events, methods=["GET"]),
             Route("/v1/guards/{guard}/incidents/{incident}", api.incident, methods=["GET"]),
             Route("/v1/guards/{guard}/release", api.start_release, methods=["POST"]),
@@ -101,6 +103,9 @@ class _Api:
 
     async def guard(self, request: Request) -> Response:
         return JSONResponse(self._view(_guard(request)))
+
+    async def baseline(self, request: Request) -> Response:
+        return JSONResponse(baseline_view(self._control.guard(_guard(request))))
 
     async def events(self, request: Request) -> Response:
         name = _guard(request)

@@ -70,7 +70,13 @@ def release_view(record: ReleaseRecord, now: Time) -> Json:
         "old_version": release.old_version,
         "new_version": release.new_version,
         "certificate": certificate_view(release.certificate) if release.certificate else None,
-        "baseline": {"since": iso(baseline.since), "until": iso(baseline.until), "series": len(baseline.entries)}
+        "baseline": {
+            "since": iso(baseline.since),
+            "until": iso(baseline.until),
+            "seconds": seconds(baseline.until - baseline.since),
+            "series": len(baseline.entries),
+            "days": sum(not day.left_out for day in baseline.days),
+        }
         if baseline
         else None,
         "baseline_refused": record.baseline_refused,

@@ -10,9 +10,14 @@ from watchdog.model.verdicts import Evidence
 
 @dataclass(frozen=True, slots=True)
 class ReleaseStarted:
-    """T-0: the first change is about to begin."""
+    """T-0: the first change is about to begin.
+
+    Attributes:
+        since: T-0 of a release that was only seen afterwards; None when it is the event's own time.
+    """
 
     release: Release
+    since: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
