@@ -1,4 +1,7 @@
-"""`python -m benchmarks.tools [--only NAME]`: fetches each tool, applies two migrations, takes one back, again."""
+"""`python -m benchmarks.tools [--only NAME]`: fetches each tool, applies two migrations, takes one back, again.
+
+`python -m benchmarks.tools --large ROWS`: a large table, as a tool and `--safe` change it, while a client writes.
+"""
 
 import argparse
 import asyncio
@@ -12,6 +15,7 @@ import psycopg
 
 from benchmarks.tools.cases import CASES, FIRST, SECOND, Case, MissingError
 from benchmarks.tools.graph import NAME, try_on_graph
+from benchmarks.tools.large import HEAD, WAYS, measure
 from watchdog.migrations.rollback import rollback
 from watchdog.migrations.tools.apply import apply_tool
 from watchdog.ports.errors import WatchdogError
@@ -87,7 +91,20 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+async def large(rows: int) -> int:
+    """Prints the table of a large table's runs."""
+    for line in HEAD:
+        _say(line)
+    with scratch_dir("tools") as directory:
+        async with await PostgresServer.start(directory / "data", settings={"fsync": "off"}) as server:
+            for number, way in enumerate(WAYS):
+                _say(await measure(way, server, directory / str(number), rows))
+    return 0
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="a part of a tool's name")
-    sys.exit(asyncio.run(main(parser.parse_args().only)))
+    parser.add_argument("--large", type=int, metavar="ROWS", help="no tool's, but a table of so many rows instead")
+    said = parser.parse_args()
+    sys.exit(asyncio.run(main(said.only) if said.large is None else large(said.large)))

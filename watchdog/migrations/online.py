@@ -89,11 +89,16 @@ async def _write_archives(production: Connection, run: int, undo: Plan, hear: He
             await register(production, run, image(run, index, "before"), qualified(table.name), rows)
     await production.execute("SET max_parallel_maintenance_workers = 0")
     for index, table in _large(undo):
-        keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
-        name = image(run, index, "before")
-        await production.execute(f"CREATE UNIQUE INDEX ON {name} ({keys})".encode())
-        await production.execute(f"ANALYZE {name}".encode())
+        await index_archive(production, run, index, table)
     await production.execute("RESET max_parallel_maintenance_workers")
+
+
+async def index_archive(production: Connection, run: int, index: int, table: TablePlan) -> None:
+    """The key of an archive gets its index, so that a rollback finds single rows in it."""
+    keys = ", ".join(f"c{n}" for n, _ in keys_of(table))
+    name = image(run, index, "before")
+    await production.execute(f"CREATE UNIQUE INDEX ON {name} ({keys})".encode())
+    await production.execute(f"ANALYZE {name}".encode())
 
 
 def _large(undo: Plan) -> list[tuple[int, TablePlan]]:
@@ -178,6 +183,20 @@ async def end_earlier_logs(production: Connection, run: int, learnt: Learnt, und
 
     Their trigger would go with the table, and nobody would log what users write after this run was taken back.
     """
+    for earlier, index in await earlier_logs(production, run, learnt, undo):
+        _, manifest = await read(production, earlier)
+        table = manifest.plan.tables[index]
+        if table.online and table.forward is not None:
+            lock = f"LOCK TABLE ONLY {qualified(table.forward)} IN SHARE ROW EXCLUSIVE MODE"
+            await production.execute(lock.encode())
+            await log_to_image(production, earlier, index)
+            await changelog.stop(production, earlier, index)
+            await production.execute(f"DROP TABLE {image(earlier, index, 'log')}".encode())
+
+
+async def earlier_logs(production: Connection, run: int, learnt: Learnt, undo: Plan) -> list[tuple[int, int]]:
+    """Logs of earlier runs, as run and place in its plan, of tables that this run changes."""
+    found: list[tuple[int, int]] = []
     made_anew = {table.name for table in undo.tables if table.kind in {"rebuilt", "gone"}}
     for table in learnt.shape_before.tables:
         after = learnt.shape_forward.table(table.number)
@@ -185,9 +204,8 @@ async def end_earlier_logs(production: Connection, run: int, learnt: Learnt, und
         same = after is not None and [(column.name, column.exact) for column in after.columns] == columns
         if table.name not in made_anew and same:
             continue
-        for earlier, index in await _logs(production, table.name):
-            if earlier != run:
-                await _to_image(production, earlier, index)
+        found += [(earlier, index) for earlier, index in await _logs(production, table.name) if earlier != run]
+    return found
 
 
 async def _logs(production: Connection, name: Name) -> list[tuple[int, int]]:
@@ -203,14 +221,21 @@ async def _logs(production: Connection, name: Name) -> list[tuple[int, int]]:
     return [(run, index) for run, index in rows]
 
 
-async def _to_image(production: Connection, run: int, index: int) -> None:
+async def log_to_image(production: Connection, run: int, index: int) -> None:
+    """Makes an image of the whole table, as it was just after the run, in place of its log, which has to be ended then.
+
+    Args:
+        production: In a transaction that sees table and log as of one moment.
+
+    Raises:
+        RefusedError: The log has a gap.
+    """
     _, manifest = await read(production, run)
     table = manifest.plan.tables[index]
     if not table.online or table.forward is None:
         return
     if await changelog.has_gap(production, run, index, table):
         raise RefusedError((f"run {run} logs {qualified(table.forward)} with a gap; settle it first",))
-    await production.execute(f"LOCK TABLE ONLY {qualified(table.forward)} IN SHARE ROW EXCLUSIVE MODE".encode())
     after = image(run, index, "after")
     await changelog.find_keys(production, run, index, table)
     entries = changelog.first_entries(run, index, table)
@@ -230,8 +255,6 @@ async def _to_image(production: Connection, run: int, index: int) -> None:
     number = f"(SELECT coalesce(max(n), 0) FROM {after}) + n"
     await production.execute(f"INSERT INTO {after} (n, {names}) SELECT {number}, {names} FROM {source}".encode())
     await production.execute(f"DROP TABLE {after}_first, {image(run, index, 'keys')}".encode())
-    await changelog.stop(production, run, index)
-    await production.execute(f"DROP TABLE {image(run, index, 'log')}".encode())
     row = await (await production.execute(f"SELECT count(*) FROM {after}".encode())).fetchone()
     await register(production, run, after, qualified(table.forward), int(row[0]) if row else 0)
     place = ["plan", "tables", str(index), "online"]

@@ -132,8 +132,6 @@ async def test_what_cannot_be_taken_back_is_refused_with_its_line(pg_database: s
         await applied(pg_database, "CREATE INDEX CONCURRENTLY i ON t (v);\nALTER SYSTEM SET work_mem = '1MB'", scratch)
     with pytest.raises(OptionsError, match="leave out --no-archive"):
         await applied(pg_database, "SELECT 1", scratch, options=Options(archive=False, reason="law"))
-    with pytest.raises(OptionsError, match="no limits of its log"):
-        await applied(pg_database, "SELECT 1", scratch, options=Options(log_bytes=1))
 
 
 async def test_an_ordinary_owner_may_do_it(owner: str, scratch: str) -> None:

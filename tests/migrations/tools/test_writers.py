@@ -7,10 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.migrations.tools.projects import alembic
 from tests.migrations.tools.test_alembic import ask
+from tests.migrations.tools.test_large import large_tables
 from tests.support.archives import sql
+from watchdog.migrations.options import Options
 from watchdog.migrations.rollback import rollback
 from watchdog.migrations.tools.address import Command
 from watchdog.migrations.tools.apply import apply_tool
@@ -104,8 +107,9 @@ async def while_writing(writer: Writer, work: Callable[[], Awaitable[int]]) -> i
         await asyncio.wait_for(writing, 30)
 
 
+@pytest.mark.parametrize("options", [Options(), Options(online_rows=1)], ids=["small", "large"])
 async def test_no_write_is_lost_while_a_tool_works(
-    tmp_path: Path, tools_python: str, pg_database: str, scratch: str
+    tmp_path: Path, tools_python: str, pg_database: str, scratch: str, options: Options
 ) -> None:
     project = alembic(tmp_path, tools_python, STEPS)
     ask(project, pg_database, "upgrade", "zero")
@@ -113,12 +117,14 @@ async def test_no_write_is_lost_while_a_tool_works(
     writer = Writer(pg_database)
 
     async def work() -> int:
-        done = await apply_tool(pg_database, Command("alembic", project.words("upgrade", "head")), scratch_url=scratch)
+        command = Command("alembic", project.words("upgrade", "head"))
+        done = await apply_tool(pg_database, command, scratch_url=scratch, options=options)
         assert done is not None
         assert done.reversible, done.lowered
         return done.run
 
     run = await while_writing(writer, work)
+    assert ("accounts" in await large_tables(pg_database, run)) == (options.online_rows == 1)
     assert len(writer.inserted) > 100, "it did not really write meanwhile"
     report = await rollback(pg_database, run)
 

@@ -79,8 +79,6 @@ async def apply_safe(
     """
     if not options.archive or options.defer:
         raise OptionsError("--safe keeps archives and defers nothing: leave out --no-archive and --defer, or --safe.")
-    if options.policies or any((options.log_bytes, options.wal_bytes, options.lag_seconds)):
-        raise OptionsError("A run in steps has no limits of its log; leave them out, and say --policy at the rollback.")
     async with connected(url, options.role) as production:
         version = production.info.server_version // 10_000
     async with scratch(version, scratch_url) as admin:

@@ -2,28 +2,31 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 import psycopg
 
-from watchdog.migrations.budget import check, predict, say_prediction
+from watchdog.migrations.budget import Prediction, check, predict, say_prediction
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.clone import scratch
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import image, qualified
+from watchdog.migrations.limits import Limits, Recorded, prepare_later
 from watchdog.migrations.manifest import Manifest, begin, record
+from watchdog.migrations.online import large
 from watchdog.migrations.options import Options, OptionsError
 from watchdog.migrations.paced import archive
 from watchdog.migrations.plain import plain
+from watchdog.migrations.policies import insist_on_tables
 from watchdog.migrations.releases import refuse_closed
-from watchdog.migrations.rollback import take_back
+from watchdog.migrations.rollback import rollback
 from watchdog.migrations.runs import archives as archives_of
-from watchdog.migrations.runs import images_of, prepare, register, seal
+from watchdog.migrations.runs import images_of, named, prepare, register, seal
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Shape, look
 from watchdog.migrations.toc import Entry
-from watchdog.migrations.tools import capture
+from watchdog.migrations.tools import capture, later
 from watchdog.migrations.tools.address import Address, Command, ToolError
 from watchdog.migrations.tools.begun import Begun, alone, drop, load, save, sweep
 from watchdog.migrations.tools.correct import tokens
@@ -104,6 +107,7 @@ async def apply_work(
     """Lets something work that commits more than once, as `apply_tool` does with a tool; raises as that does."""
     async with connected(url, options.role) as production:
         await prepare(production)
+        await prepare_later(production)
         await sweep(production)
         entries = await dump(url, options.role)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
@@ -115,11 +119,16 @@ async def apply_work(
 
 async def _carry_out(job: _Job, hear: Hear) -> ToolApplied:
     production = job.production
-    prediction = await predict(production, job.study.plan.tables)
+    shape = job.study.learnt.shape_before
+    insist_on_tables(job.options.policies, (table.name for table in shape.tables))
+    with named("The tables cannot be looked at"):
+        undo = await large(production, job.study.plan, shape, job.options.online_rows)
+    job = replace(job, study=replace(job.study, plan=undo))
+    prediction = await predict(production, undo.tables)
     if too_much := check(prediction, job.options.budget_bytes, within=job.options.rollback_within):
         raise RefusedError((too_much,))
     hear(say_prediction(prediction))
-    run, begun = await _begin(job, prediction.rollback_seconds)
+    run, begun = await _begin(job, prediction)
     await production.execute(f"SELECT pg_advisory_lock({_LOCK})".encode(), (run,))
     try:
         archives, notes = await _make_ready(job, run, begun, hear)
@@ -160,11 +169,11 @@ async def _work(production: Connection, url: str, what: tuple[int, Begun], work:
     if ended.status:
         await _failed(production, url, what, f"{work.called} failed with status {ended.status}:\n{ended.said}\n")
     done = await _settled(production, url, run, begun)
-    await _not_too_late(production, run)
+    await _not_too_late(production, url, run)
     return done
 
 
-async def _not_too_late(production: Connection, run: int) -> None:
+async def _not_too_late(production: Connection, url: str, run: int) -> None:
     """Takes a run back whose release was taken back while the tool worked; raises WatchdogError that says so."""
     query = "SELECT coalesce(release, '') FROM watchdog.migration_runs WHERE id = %s"
     try:
@@ -174,8 +183,7 @@ async def _not_too_late(production: Connection, run: int) -> None:
     except RefusedError as late:
         why = "; ".join(late.reasons)
         try:
-            async with production.transaction():
-                await take_back(production, run)
+            await rollback(url, run)
         except (psycopg.Error, WatchdogError) as error:
             raise WatchdogError(
                 f"{why}; run {run} came too late and could not be taken back: {_said(error)}"
@@ -183,7 +191,7 @@ async def _not_too_late(production: Connection, run: int) -> None:
         raise WatchdogError(f"{why}. Run {run} came too late and was taken back.") from None
 
 
-async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
+async def _begin(job: _Job, prediction: Prediction) -> tuple[int, Begun]:
     """The run stands in the database before anything else does."""
     production = job.production
     async with production.transaction():
@@ -197,16 +205,21 @@ async def _begin(job: _Job, rollback_seconds: float) -> tuple[int, Begun]:
         kept = {table.number for table in shape.tables if table.name in job.study.archived and table.kind == "r"}
         columns = {number: await tokens(production, number) for number in kept}
         outside = await what_lies_outside(production)
-        run = await begin(production, job.work.text, job.options, rollback_seconds, state="preparing")
+        run = await begin(production, job.work.text, job.options, prediction.rollback_seconds, state="preparing")
         # A plan of nothing: until the tool has ended nobody knows what there is to take back.
         await record(production, run, Manifest(_NOTHING, lines, "", positions, positions, role=job.options.role))
         begun = Begun(
             job.entries, shape, lines, positions, columns, outside,
             job.study.plan, job.study.learnt.shape_forward.outline(), job.study.archived, job.study.made,
-            job.work.version_tables, job.options.role,
+            job.work.version_tables, job.options.role, _said_of_log(job.options, prediction),
         )  # fmt: skip
         await save(production, run, begun)
         return run, begun
+
+
+def _said_of_log(options: Options, prediction: Prediction) -> Recorded:
+    limits = Limits(options.log_bytes, options.wal_bytes, options.lag_seconds)
+    return Recorded(limits, options.policies, dict(prediction.speed))
 
 
 async def _make_ready(job: _Job, run: int, begun: Begun, hear: Hear) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -216,7 +229,7 @@ async def _make_ready(job: _Job, run: int, begun: Begun, hear: Hear) -> tuple[di
         archived = {table.name for table in begun.shape.tables if table.number in begun.columns}
         others = [name for name in tables_with_rows(begun.shape) if name not in archived]
         held = await capture.install(production, run, sorted(archived), others)
-        kept = await _archive(production, run, job.study.plan, hear)
+        kept = await _archive(production, run, job.study, hear)
         await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
     except (asyncio.CancelledError, psycopg.Error, WatchdogError) as error:
         await _forget(production, run)
@@ -225,7 +238,7 @@ async def _make_ready(job: _Job, run: int, begun: Begun, hear: Hear) -> tuple[di
     return kept, tuple(f"somebody held {qualified(name)}: a write of the tool there is not seen" for name in held)
 
 
-async def _archive(production: Connection, run: int, plan: Plan, hear: Hear) -> dict[str, int]:
+async def _archive(production: Connection, run: int, study: Study, hear: Hear) -> dict[str, int]:
     """The images before, all of one moment; what the log has of earlier ones is in them."""
     kept: dict[str, int] = {}
     async with production.transaction():
@@ -233,11 +246,12 @@ async def _archive(production: Connection, run: int, plan: Plan, hear: Hear) -> 
         await plain_text(production)
         await production.execute("SELECT set_config('search_path', '', true)")
         await capture.forget(production, run)
-        for index, table in enumerate(plan.tables):
+        for index, table in enumerate(study.plan.tables):
             if table.kind in {"rebuilt", "gone"}:
                 rows = await archive(production, run, index, table, hear)
                 await register(production, run, image(run, index, "before"), qualified(table.name), rows)
                 kept[".".join(table.name)] = rows
+        await later.end_earlier(production, run, study.learnt, study.plan)
     return kept
 
 
@@ -253,6 +267,7 @@ async def _run(url: str, role: str, run: int, work: Work, hear: Hear) -> Ended:
 async def _forget(production: Connection, run: int) -> None:
     """Nothing was done: the run and all of it go."""
     await capture.abandon(production, run)
+    await later.end_all(production, run)
     await drop(production, run)
     for name in await images_of(production, run):
         await production.execute(f"DROP TABLE {name}".encode())
@@ -283,8 +298,7 @@ async def _failed(production: Connection, url: str, what: tuple[int, Begun], how
         if not done.reversible:
             await production.execute("UPDATE watchdog.migration_runs SET state = 'applying' WHERE id = %s", (run,))
             raise RefusedError(done.lowered)
-        async with production.transaction():
-            await take_back(production, run)
+        await rollback(url, run)
     except (psycopg.Error, WatchdogError) as error:
         raise WatchdogError(
             f"{how}What it had committed stays, as it cannot be taken back: {_said(error)}; repair what stopped"

@@ -1,12 +1,13 @@
 # ruff: noqa: S608 - the only names in SQL here are ours, with a number in them
 """What stands in the database while a tool works, so that a run whose process died can be finished."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cattrs.preconf.json import make_converter
 from psycopg.types.json import Jsonb
 
+from watchdog.migrations.limits import Recorded
 from watchdog.migrations.runs import close
 from watchdog.migrations.session import RefusedError
 from watchdog.migrations.shape import Connection, Name, Shape
@@ -36,6 +37,7 @@ class Begun:
         archived: Tables whose rows are kept.
         made: Rows, each as one text, that it wrote on the copy into tables of its own, by their names as SQL.
         version_tables: More tables in which the tool notes what it applied.
+        log: What will be said of the log of what users write after the tool.
     """
 
     entries: tuple[Entry, ...]
@@ -50,6 +52,7 @@ class Begun:
     made: dict[str, tuple[str, ...]]
     version_tables: tuple[str, ...] = ()
     role: str = ""
+    log: Recorded = field(default_factory=Recorded)
 
 
 def _where(run: int) -> str:

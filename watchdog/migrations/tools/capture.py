@@ -2,11 +2,11 @@
 """Triggers that write down, row by row, what a tool and what others write while the tool works."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Final, TypeAlias
 
 import psycopg
 
@@ -25,6 +25,12 @@ _PAUSE: Final = 0.3
 _LOCK_TIMEOUT: Final = "400ms"
 """How long writers may queue behind us for one table."""
 _OURS: Final = "watchdog_tool_"
+_FIELD: Final = '(?:"(?:[^"]|"")*"|[^,")]*)'
+"""A value in a row's text, as a regular expression."""
+_LAST_PLACE: Final = 256
+"""A regular expression repeats something 255 times at most."""
+Places: TypeAlias = frozenset[tuple[int, ...]]
+"""Where the columns of a key stand in lines of the log, counted from 1; one for each shape that the table had."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +157,66 @@ async def transactions(connection: Connection, run: int) -> tuple[str, ...]:
     return tuple(xid for (xid,) in rows)
 
 
+async def key_places(connection: Connection, run: int, table: int, key: Sequence[str]) -> Places | None:
+    """Where the columns of a table's key stand in the lines of its log; None when a line lacks one or has it too late.
+
+    Args:
+        key: The columns, as `tokens` says them.
+    """
+    listed = ", ".join(f"array_position(shape, {literal(one)})" for one in key)
+    query = f"SELECT DISTINCT ARRAY[{listed}] FROM {log(run)} WHERE relid = %s AND op <> 'T'"
+    rows = await (await connection.execute(query.encode(), (table,))).fetchall()
+    found = frozenset(tuple(places) for (places,) in rows)
+    return None if any(place is None or place > _LAST_PLACE for places in found for place in places) else found
+
+
+def _key_in(row: str, key: Sequence[str], places: Places) -> str:
+    """The key in a row's text, as an expression: what is written there, as it is."""
+    cases: list[str] = []
+    for at in sorted(places):
+        parts = [f"substring({row} from '^\\((?:{_FIELD},){{{place - 1}}}({_FIELD})')" for place in at]
+        here = [f"array_position(shape, {literal(one)}) = {place}" for one, place in zip(key, at, strict=True)]
+        cases.append(f"WHEN {' AND '.join(here)} THEN " + " || ',' || ".join(parts))
+    return f"CASE {' '.join(cases)} END"
+
+
 async def events(connection: Connection, run: int, table: int) -> AsyncIterator[Logged]:
     """What was written into a table, in order."""
-    query = f"SELECT tool, op, coalesce(shape, '{{}}'), old, new FROM {log(run)} WHERE relid = %s ORDER BY seq"
+    async for one in _lines(connection, run, table, f"FROM {log(run)} WHERE relid = {table}"):
+        yield one
+
+
+async def events_of_users(connection: Connection, run: int, table: int) -> AsyncIterator[Logged]:
+    """What users wrote into a table, in order."""
+    async for one in _lines(connection, run, table, f"FROM {log(run)} WHERE relid = {table} AND NOT tool"):
+        yield one
+
+
+async def events_of_rows(
+    connection: Connection, run: int, table: int, key: Sequence[str], places: Places
+) -> AsyncIterator[Logged]:
+    """What was written into rows that users wrote too, in order, and what was done to all rows at once.
+
+    Args:
+        key: Columns of the table's key, as `tokens` says them.
+        places: As `key_places` found them.
+    """
+    was, now = (_key_in(row, key, places) for row in ("old", "new"))
+    wanted = (
+        f"WITH lines AS MATERIALIZED (SELECT seq, tool, op, {was} AS a, {now} AS b FROM {log(run)}"
+        f" WHERE relid = {table}), users AS MATERIALIZED"
+        " (SELECT a AS k FROM lines WHERE NOT tool UNION SELECT b FROM lines WHERE NOT tool)"
+        " SELECT seq FROM lines JOIN users ON k = a UNION SELECT seq FROM lines JOIN users ON k = b"
+        " UNION SELECT seq FROM lines WHERE op = 'T'"
+    )
+    async for one in _lines(connection, run, table, f"FROM ({wanted}) w JOIN {log(run)} l USING (seq)"):
+        yield one
+
+
+async def _lines(connection: Connection, run: int, table: int, source: str) -> AsyncIterator[Logged]:
+    query = f"SELECT tool, op, coalesce(shape, '{{}}'), old, new {source} ORDER BY seq"
     async with connection.cursor(f"tool_{run}_{table}") as cursor:
-        await cursor.execute(query.encode(), (table,))
+        await cursor.execute(query.encode())
         async for tool, op, shape, old, new in cursor:
             yield Logged(tool, op, tuple(shape), old, new)
 

@@ -11,6 +11,8 @@ CREATE TABLE watchdog.tool_{run}_log (
     new text,
     xid text NOT NULL DEFAULT pg_catalog.pg_current_xact_id()::pg_catalog.xid::text
 );
+-- What users wrote is found without reading what the tool did.
+CREATE INDEX ON watchdog.tool_{run}_log (relid, seq) WHERE NOT tool;
 CREATE FUNCTION watchdog.tool_{run}_capture() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = '' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
     SET extra_float_digits = '3' SET bytea_output = 'hex' SET xmlbinary = 'base64'

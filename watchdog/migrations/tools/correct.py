@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - SQL made of names is what this is for; each is one of ours
 """Corrects a table's images by what users wrote while the tool worked."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from watchdog.migrations.images import image, qualified
 from watchdog.migrations.shape import Connection, Table
 from watchdog.migrations.table_plans import TablePlan
-from watchdog.migrations.tools.capture import Logged, events
+from watchdog.migrations.tools.capture import Logged, Places, events, events_of_rows, events_of_users, key_places
 from watchdog.migrations.tools.fold import ByKey, ByRow, Columns, Event, Folded, Row
 from watchdog.migrations.tools.texts import row, row_text
 
@@ -25,21 +25,33 @@ class Side:
 
 
 @dataclass(frozen=True)
-class _Watched:
+class Watched:
     """A table with its log.
 
     Attributes:
-        was, now: Its columns as the log says them, before and afterwards.
+        run: Its run.
+        index: Its place in the plan.
+        old: What it was before, in this database.
+        new: What it is afterwards; None when it is gone.
+        before: Its image before, and `after` the one of afterwards.
+        was: Its columns as the log says them, before; `now` afterwards.
         bases: The types under domains.
     """
 
-    number: int
+    run: int
+    index: int
+    table: TablePlan
+    old: Table
+    new: Table | None
+    before: Side
+    after: Side
     columns: Columns
     was: frozenset[str]
     now: frozenset[str]
     bases: Mapping[int, int]
 
     def event(self, logged: Logged) -> Event:
+        """A line of the log; raises ValueError when it does not fit its own columns."""
         return Event(
             logged.tool,
             logged.op,
@@ -57,6 +69,31 @@ class _Watched:
             for numbers in {self.columns.key} if self.columns.key else {self.columns.before, self.columns.after}:
                 yield row_text(one.get(number) for number in numbers)
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of its key as the log says them before; none without a key."""
+        return tuple(one for number in self.columns.key for one in self.was if _number(one) == number)
+
+
+@dataclass(frozen=True)
+class Users:
+    """What users wrote into a table while the tool worked.
+
+    Attributes:
+        keys: Of the rows that they wrote.
+        places: Where the key stands in lines of the log; None when it is not known of each.
+        odd: Something else was done, too: all rows went at once, or a line does not fit its own columns.
+    """
+
+    keys: frozenset[str] = frozenset()
+    places: Places | None = None
+    odd: bool = False
+
+    @property
+    def by_key(self) -> bool:
+        """Whether it is known of each line which row it is about."""
+        return not self.odd and (not self.keys or self.places is not None)
+
 
 async def tokens(connection: Connection, number: int) -> frozenset[str]:
     """A table's columns as the log says them."""
@@ -70,42 +107,82 @@ async def tokens(connection: Connection, number: int) -> frozenset[str]:
     return frozenset(token for (token,) in rows)
 
 
-async def correct(
-    connection: Connection, run: int, index: int, table: TablePlan, tables: tuple[Table, Table | None],
-    was: frozenset[str],
-) -> int:  # fmt: skip
-    """Corrects the images of a table; answers with how many writes could be placed nowhere but in quarantine.
+async def watched(
+    connection: Connection, what: tuple[int, int, TablePlan], tables: tuple[Table, Table | None], was: frozenset[str]
+) -> Watched:
+    """A table as its log is to be read.
 
     Args:
+        what: The run, the table's place in its plan, and the plan of the table.
         tables: What it is before and afterwards, in this database.
         was: Its columns before, as `tokens` said them.
     """
-    old, new = tables
+    (run, index, table), (old, new) = what, tables
     before, after = _sides(run, index, table, old, new)
     names = table.key or (old.key if new is None else ())
     key = tuple(column.number for column in old.columns if column.name in names)
     columns = Columns(tuple(before.columns), tuple(after.columns), key)
-    watched = _Watched(old.number, columns, was, await tokens(connection, old.number), await _bases(connection))
-    keys, odd = await _users_keys(connection, run, watched)
-    if not keys and not odd:
+    now = await tokens(connection, old.number)
+    return Watched(run, index, table, old, new, before, after, columns, was, now, await _bases(connection))
+
+
+async def users_wrote(connection: Connection, watched: Watched) -> Users:
+    """What users wrote; where they wrote nothing, of the log nothing is read."""
+    keys: set[str] = set()
+    odd = False
+    async for event in _events(watched, events_of_users(connection, watched.run, watched.old.number)):
+        if event is None or event.op == "T":
+            odd = True
+        else:
+            keys.update(watched.keys(event))
+    places = None
+    if keys and watched.columns.key and not odd:
+        places = await key_places(connection, watched.run, watched.old.number, watched.key)
+    return Users(frozenset(keys), places, odd)
+
+
+async def correct(connection: Connection, watched: Watched, users: Users) -> int:
+    """Corrects both images of a table; answers with how many writes could be placed nowhere but in quarantine."""
+    if not users.keys and not users.odd:
         return 0
-    fold = (ByKey if key else ByRow)(
-        columns,
-        await _rows(connection, before, key or columns.before, keys),
-        await _rows(connection, after, key or columns.after, keys) if new is not None else (),
-    )
+    key = watched.columns.key or watched.columns.after
+    after = await _rows(connection, watched.after, key, users.keys) if watched.new is not None else []
+    folded, odd = await correct_before(connection, watched, users, after)
+    if watched.new is not None:
+        await _replace(connection, watched.after, folded.after, key, users.keys)
+    return odd
+
+
+async def correct_before(
+    connection: Connection, watched: Watched, users: Users, after: Iterable[Row]
+) -> tuple[Folded, int]:
+    """Corrects the image before, and says what the one after holds; answers with that, and as `correct`.
+
+    Args:
+        after: Rows as they are now, of those that users wrote.
+    """
+    columns = watched.columns
+    key = columns.key or columns.before
+    kind = ByKey if columns.key else ByRow
+    fold = kind(columns, await _rows(connection, watched.before, key, users.keys), after)
     broken = 0
-    async for event in _events(connection, run, watched):
+    async for event in _events(watched, _of_rows(connection, watched, users)):
         if event is None:
             broken += 1
-        elif event.op == "T" or not keys.isdisjoint(watched.keys(event)):
+        elif event.op == "T" or not users.keys.isdisjoint(watched.keys(event)):
             fold.add(event)
     folded = fold.result()
-    await _replace(connection, before, folded.before, key or columns.before, keys, emptied=folded.emptied)
-    if new is not None:
-        await _replace(connection, after, folded.after, key or columns.after, keys)
-    await _set_aside(connection, run, table, (old, new), folded)
-    return len(folded.unplaced) + broken
+    await _replace(connection, watched.before, folded.before, key, users.keys, emptied=folded.emptied)
+    await _set_aside(connection, watched, folded)
+    return folded, len(folded.unplaced) + broken
+
+
+def _of_rows(connection: Connection, watched: Watched, users: Users) -> AsyncIterator[Logged]:
+    """The log of a table, without lines of rows that users did not write, where that can be told."""
+    run, number = watched.run, watched.old.number
+    if users.places is None:
+        return events(connection, run, number)
+    return events_of_rows(connection, run, number, watched.key, users.places)
 
 
 def _number(token: str) -> int:
@@ -131,9 +208,9 @@ async def _bases(connection: Connection) -> dict[int, int]:
     return dict(rows)
 
 
-async def _events(connection: Connection, run: int, watched: _Watched) -> AsyncIterator[Event | None]:
-    """The log of a table; None for a line that does not fit its own columns."""
-    async for logged in events(connection, run, watched.number):
+async def _events(watched: Watched, lines: AsyncIterator[Logged]) -> AsyncIterator[Event | None]:
+    """Lines of the log of a table; None for one that does not fit its own columns."""
+    async for logged in lines:
         try:
             event = watched.event(logged)
         except ValueError:
@@ -142,23 +219,11 @@ async def _events(connection: Connection, run: int, watched: _Watched) -> AsyncI
         yield event
 
 
-async def _users_keys(connection: Connection, run: int, watched: _Watched) -> tuple[set[str], bool]:
-    """The keys that users wrote, and whether something else must be looked at."""
-    keys: set[str] = set()
-    odd = False
-    async for event in _events(connection, run, watched):
-        if event is None or (event.op == "T" and not event.tool):
-            odd = True
-        elif not event.tool:
-            keys.update(watched.keys(event))
-    return keys, odd
-
-
 def _key_of(side: Side, key: tuple[int, ...]) -> str:
     return f"ROW({', '.join(side.columns[number] for number in key)})::text"
 
 
-async def _rows(connection: Connection, side: Side, key: tuple[int, ...], keys: set[str]) -> list[Row]:
+async def _rows(connection: Connection, side: Side, key: tuple[int, ...], keys: Collection[str]) -> list[Row]:
     listed = ", ".join(side.columns.values())
     query = f"SELECT {listed} FROM {side.name} WHERE {_key_of(side, key)} = ANY (%s)"
     rows = await (await connection.execute(query.encode(), (list(keys),))).fetchall()
@@ -166,7 +231,13 @@ async def _rows(connection: Connection, side: Side, key: tuple[int, ...], keys: 
 
 
 async def _replace(
-    connection: Connection, side: Side, rows: list[Row], key: tuple[int, ...], keys: set[str], *, emptied: bool = False
+    connection: Connection,
+    side: Side,
+    rows: list[Row],
+    key: tuple[int, ...],
+    keys: Collection[str],
+    *,
+    emptied: bool = False,
 ) -> None:
     """Puts rows in place of those with these keys, or of all."""
     # A publication of all tables lets nobody delete from a table without an identity.
@@ -183,13 +254,11 @@ async def _replace(
             await copy.write_row((n, *(one.get(number) for number in side.columns)))
 
 
-async def _set_aside(
-    connection: Connection, run: int, table: TablePlan, tables: tuple[Table, Table | None], folded: Folded
-) -> None:
-    names = {c.number: c.name for one in tables if one is not None for c in one.columns}
+async def _set_aside(connection: Connection, watched: Watched, folded: Folded) -> None:
+    names = {c.number: c.name for one in (watched.old, watched.new) if one is not None for c in one.columns}
     for one in folded.unplaced:
         said = {names.get(number, f"column {number}"): value for number, value in one.items()}
         await connection.execute(
             'INSERT INTO watchdog.migration_quarantine (run, "table", reason, "row") VALUES (%s, %s, %s, %s)',
-            (run, qualified(table.name), _REASON, Jsonb(said)),
+            (watched.run, qualified(watched.table.name), _REASON, Jsonb(said)),
         )

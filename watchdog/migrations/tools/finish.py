@@ -2,22 +2,24 @@
 """What is done when a tool has ended: images after, users' writes told from its own, and the plan of what it did."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from psycopg.conninfo import make_conninfo
 
 from watchdog.migrations.catalog import catalog
 from watchdog.migrations.dump import dump
 from watchdog.migrations.images import archive_after, image, qualified
+from watchdog.migrations.limits import prepare_later, record_log
 from watchdog.migrations.manifest import Manifest, record
+from watchdog.migrations.online import index_archive
 from watchdog.migrations.renames import literal, quote, renames_back
 from watchdog.migrations.runs import named, register
 from watchdog.migrations.session import connected, plain_text, sequence_positions
-from watchdog.migrations.shape import Connection, Shape, look
+from watchdog.migrations.shape import Connection, Name, Shape, look
 from watchdog.migrations.table_plans import TablePlan
-from watchdog.migrations.tools import capture
+from watchdog.migrations.tools import capture, correct, later
 from watchdog.migrations.tools.begun import Begun, drop, hold, load, take_away, works_in
-from watchdog.migrations.tools.correct import correct
 from watchdog.migrations.tools.remains import drop_invalid
 from watchdog.migrations.tools.study import is_version_table, what_lies_outside
 from watchdog.migrations.undo import Learnt, Plan, plan
@@ -97,34 +99,44 @@ async def finish(production: Connection, url: str, run: int, begun: Begun) -> Fi
         WatchdogError: Somebody holds a table for too long.
         psycopg.Error: It failed; everything is as it was when the tool ended.
     """
+    await prepare_later(production)
     way = await _way(production, url, begun)
-    async with production.transaction():
+    # Only the plan that was rehearsed has large tables.
+    async with later.logging(production, run, way.plan) as logs, production.transaction():
         # Images and log are of one moment; what users write from then on is simply later.
         await production.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await plain_text(production)
-        forward = await look(production)
-        lowered = list(way.lowered)
-        surprises = await _surprises(production, run, begun, forward)
-        if surprises:
-            lowered.append(f"the tool wrote {', '.join(surprises)}, of which no rows are kept")
-        if await what_lies_outside(production) != begun.outside:
-            lowered.append("it changed large objects, roles or settings, which do not come back")
-        undo = way.plan
-        if undo is not None:
-            await _renumber(production, run, begun.plan, undo)
-            lowered += await _images(production, run, undo, begun, forward)
-        await capture.uninstall(production, run)
-        await capture.drop_log(production, run)
-        await drop(production, run)
-        reversible = undo is not None and not surprises
-        await _record(production, run, undo, begun)
-        if lowered:
-            await production.execute(
-                "UPDATE watchdog.migration_runs SET reversible = %s, reason = %s WHERE id = %s",
-                (reversible, "; ".join(lowered), run),
-            )
-        # Also when its release was taken back meanwhile: it has to be taken back, too.
-        await production.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
+        return await _finish(production, run, begun, way, logs)
+
+
+async def _finish(production: Connection, run: int, begun: Begun, way: _Way, logs: frozenset[int]) -> Finished:
+    await later.forget_seen(production, run, logs)
+    forward = await look(production)
+    wrote = await _wrote(production, run, begun, forward)
+    lowered = list(way.lowered)
+    if surprises := sorted(qualified(name) for number, name in wrote.items() if number not in begun.columns):
+        lowered.append(f"the tool wrote {', '.join(surprises)}, of which no rows are kept")
+    if await what_lies_outside(production) != begun.outside:
+        lowered.append("it changed large objects, roles or settings, which do not come back")
+    undo = way.plan
+    if undo is not None:
+        await _renumber(production, run, begun.plan, undo)
+        undo, odd = await _images(production, run, undo, begun, forward, frozenset() if surprises else logs)
+        lowered += odd
+    await capture.uninstall(production, run)
+    unused = {index for index in logs if undo is None or not undo.tables[index].online}
+    await later.end(production, run, unused)
+    await capture.drop_log(production, run)
+    await drop(production, run)
+    reversible = undo is not None and not surprises
+    await _record(production, run, undo, begun, wrote.values())
+    if lowered:
+        await production.execute(
+            "UPDATE watchdog.migration_runs SET reversible = %s, reason = %s WHERE id = %s",
+            (reversible, "; ".join(lowered), run),
+        )
+    # Also when its release was taken back meanwhile: it has to be taken back, too.
+    await production.execute("UPDATE watchdog.migration_runs SET state = 'applied' WHERE id = %s", (run,))
     made = [f"table {qualified(t.forward or t.name)}" for t in (undo.tables if undo else ()) if t.kind == "new"]
     made += [f"columns of {qualified(t.name)}" for t in (undo.tables if undo else ()) if t.added and t.kind != "new"]
     return Finished(tuple(made), tuple(lowered), reversible)
@@ -149,12 +161,12 @@ async def _way(production: Connection, url: str, begun: Begun) -> _Way:
     return _Way(undo, (f"{other}, so its way back was not rehearsed; it is checked when it is gone",))
 
 
-async def _surprises(production: Connection, run: int, begun: Begun, forward: Shape) -> list[str]:
-    """Tables of before that the tool wrote or rewrote although no rows of them are kept."""
+async def _wrote(production: Connection, run: int, begun: Begun, forward: Shape) -> dict[int, Name]:
+    """Tables of before that the tool wrote or rewrote."""
     old = {table.number: table for table in begun.shape.tables if table.kind == "r"}
     touched = set(await capture.written(production, run, tool=True))
     touched |= {t.number for t in forward.tables if t.number in old and old[t.number].storage != t.storage}
-    return sorted(qualified(old[number].name) for number in touched if number in old and number not in begun.columns)
+    return {number: old[number].name for number in touched if number in old}
 
 
 async def _renumber(production: Connection, run: int, was: Plan, now: Plan) -> None:
@@ -178,25 +190,55 @@ async def _rename(production: Connection, run: int, old: str, new: str) -> None:
     )
 
 
-async def _images(production: Connection, run: int, undo: Plan, begun: Begun, forward: Shape) -> list[str]:
-    """The images after, and both kinds corrected; answers with what could not be told apart."""
+async def _images(
+    production: Connection, run: int, undo: Plan, begun: Begun, forward: Shape, logs: Collection[int]
+) -> tuple[Plan, list[str]]:
+    """The images after, or the beginning of the log instead, and images before corrected.
+
+    Args:
+        logs: Tables with a log, by their place in the plan.
+
+    Returns:
+        The plan, in which those tables are large that have all that belongs to it, and what could not be told apart.
+    """
     lowered: list[str] = []
-    old = {table.name: table for table in begun.shape.tables}
+    tables: list[TablePlan] = []
     for index, table in enumerate(undo.tables):
-        if table.kind == "rebuilt":
-            await production.execute(archive_after(run, index, table).encode())
-        elif table.kind == "new":
+        now = table
+        if table.kind == "new":
             await _new_table(production, (run, index, table), forward, begun)
-        if table.kind in _KEPT:
-            there = old[table.name]
-            new = forward.table(there.number) if table.kind == "rebuilt" else None
-            was = begun.columns[there.number]
-            if odd := await correct(production, run, index, table, (there, new), was):
+            await _count(production, run, image(run, index, "after"), qualified(table.forward or table.name))
+        elif table.kind in _KEPT:
+            now, odd = await _kept(production, (run, index, table), forward, begun, logged=index in logs)
+            if odd:
                 lowered.append(f"{odd} writes of users into {qualified(table.name)} came between two of its shapes")
-        for which, name in (("before", table.name), ("after", table.forward)):
-            if name is not None and (table.kind in _KEPT if which == "before" else table.kind in {"rebuilt", "new"}):
-                await _count(production, run, image(run, index, which), qualified(name))
-    return lowered
+        tables.append(now)
+    return replace(undo, tables=tuple(tables)), lowered
+
+
+async def _kept(
+    production: Connection, what: tuple[int, int, TablePlan], forward: Shape, begun: Begun, *, logged: bool
+) -> tuple[TablePlan, int]:
+    """What is kept of a table of before; answers with its plan, and with the writes that fit nowhere."""
+    run, index, table = what
+    old = next(one for one in begun.shape.tables if one.name == table.name)
+    new = forward.table(old.number) if table.kind == "rebuilt" else None
+    watched = await correct.watched(production, what, (old, new), begun.columns[old.number])
+    users = await correct.users_wrote(production, watched)
+    online = table.online and (new is None or (logged and users.by_key))
+    if new is None:
+        odd = await correct.correct(production, watched, users)
+    elif online:
+        odd = await later.enter(production, watched, users)
+    else:
+        await production.execute(archive_after(run, index, table).encode())
+        odd = await correct.correct(production, watched, users)
+        await _count(production, run, image(run, index, "after"), qualified(table.forward or table.name))
+    await _count(production, run, image(run, index, "before"), qualified(table.name))
+    if online:
+        await production.execute("SET LOCAL max_parallel_maintenance_workers = 0")
+        await index_archive(production, run, index, table)
+    return replace(table, online=online), odd
 
 
 async def _new_table(production: Connection, which: tuple[int, int, TablePlan], forward: Shape, begun: Begun) -> None:
@@ -226,11 +268,12 @@ async def _count(production: Connection, run: int, name: str, table: str) -> Non
     await register(production, run, name, table, row[0] if row else 0)
 
 
-async def _record(production: Connection, run: int, undo: Plan | None, begun: Begun) -> None:
-    """Keeps the plan, with the schema as it is without our triggers."""
+async def _record(production: Connection, run: int, undo: Plan | None, begun: Begun, wrote: Collection[Name]) -> None:
+    """Keeps the plan, with the schema as it is without our triggers, and what is to be said of the log."""
     if undo is None:
         return
     after = hashlib.sha256("\n".join(await catalog(production)).encode()).hexdigest()
     now = await sequence_positions(production)
     manifest = Manifest(undo, begun.catalog, after, begun.positions, now, role=begun.role)
     await record(production, run, manifest)
+    await record_log(production, run, replace(begun.log, script_wrote=tuple(sorted(map(".".join, wrote)))))
