@@ -135,6 +135,24 @@ async def test_the_end_is_the_same_as_of_a_small_table(
     assert [bool(found) for found in beside] == [True, True, False, False]  # and none had to be tried again
 
 
+@pytest.mark.parametrize("few", [0, 10**6], ids=["merged before the lock", "merged under the lock"])
+@pytest.mark.parametrize("name", ["a column and values", "rows go", "a table goes"])
+async def test_a_publication_of_all_tables_is_no_obstacle(
+    pg_database: str, scratch: str, name: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchdog.migrations.merge_large._FEW", few)
+    await run(pg_database, SHOP)
+    await run(pg_database, "CREATE PUBLICATION everything FOR ALL TABLES")
+    as_before, heard = await schema(pg_database), list[str]()
+    applied = await apply(pg_database, SCRIPTS[name], scratch_url=scratch, options=ONLINE, hear=heard.append)
+    assert any("publication everything publishes all tables" in one for one in heard)
+    await write(pg_database, SCRIPTS[name])
+    await rollback(pg_database, applied.run)
+    assert await schema(pg_database) == as_before
+    assert "(200,p40," in str(await rows(pg_database))
+    await settle(pg_database, applied.run)
+
+
 @pytest.mark.parametrize("few", [1, 10**6], ids=["merged before the lock", "merged under the lock"])
 async def test_writes_during_the_way_there_and_back_are_kept(
     pg_database: str, scratch: str, few: int, monkeypatch: pytest.MonkeyPatch

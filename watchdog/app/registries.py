@@ -32,6 +32,7 @@ PROBES = {
     "redis": "watchdog.probes.redis",
     "schema_check": "watchdog.probes.schema_check",
     "sql_check": "watchdog.probes.sql_check",
+    "statements": "watchdog.probes.statements",
     "vector_recall": "watchdog.probes.vector_recall",
 }
 

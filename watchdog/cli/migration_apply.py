@@ -134,17 +134,10 @@ def apply(
     if certificate is not None:
         insist(certificate, database, read_script(Path(script)) if script is not None else None)
     if tool is not None:
-        refuse_for_tool(later)
         by = Command(tool, command, tuple(env or ()), tuple(version_table or ()))
         apply_by_tool(database, by, scratch, options, as_json=as_json)
         return
     _apply_file(said, Path(str(script)), safe=safe)
-
-
-def refuse_for_tool(later: Mapping[str, object]) -> None:
-    """Refuses options about later writes, which a tool's run does not record."""
-    if given := [f"--{name.replace('_', '-')}" for name, value in later.items() if value]:
-        raise OptionsError(f"{', '.join(given)}: only for a script; --policy may be said at the rollback, too.")
 
 
 def _apply_file(said: _Said, file: Path, *, safe: bool) -> None:

@@ -19,7 +19,7 @@ from watchdog.config.scalars import (
     Ratio,
     Whole,
 )
-from watchdog.model.attribution import Comparison
+from watchdog.model.attribution import Comparison, Queries
 from watchdog.model.communication import Beat, Plan
 from watchdog.model.guards import GuardSettings, SchemaErrors
 from watchdog.model.playbooks import Playbook, Rung, Step
@@ -59,6 +59,7 @@ OWN: Final[Mapping[type, Mapping[str, Any]]] = {
     CollapseRule: {"below": Ratio, "after": PositiveLength, "least": Positive},
     SchemaErrors: {"signal": Name, "min_count": Positive, "share": Ratio, "window": PositiveLength},
     Comparison: {"label": Name, "above": Ratio, "window": PositiveLength},
+    Queries: {"seconds": Name, "calls": Name, "label": Name, "times": Positive},
     Brake: {"why": Line},
     Step: {"name": Line, "target": Name, "timeout": PositiveLength},
     Rung: {

@@ -58,6 +58,7 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
     _check_rules(files)
     _check_evidence(files)
     _check_versions(files)
+    _check_queries(files)
     _check_brakes(files)
     _check_discover(files)
     plan = _plan(files)
@@ -78,6 +79,7 @@ def assemble(files: GuardFiles) -> GuardConfiguration | None:
         plan=plan,
         evidence=tuple(declared.errors for file in files.rules for declared in file.evidence),
         versions=tuple(declared.comparison for file in files.rules for declared in file.versions),
+        queries=tuple(declared.queries for file in files.rules for declared in file.queries),
         brakes=tuple(declared.brake for file in files.rules for declared in file.brakes),
     )
     head = guard.head
@@ -225,6 +227,16 @@ def _check_versions(files: GuardFiles) -> None:
                 why = "versions are compared by counters"
                 _check_signal(files.signals, place, selector.signal, SignalKind.COUNTER, why)
                 _check_label(files.signals, declared.place.at("label"), selector.signal, declared.comparison.label)
+
+
+def _check_queries(files: GuardFiles) -> None:
+    if "queries" in files.guard.values.given:
+        files.guard.place.at("queries").error("is no option of a guard", "it in a rules file")
+    for declared in (one for file in files.rules for one in file.queries):
+        for key, name in (("seconds", declared.queries.seconds), ("calls", declared.queries.calls)):
+            why = "statements are compared by counters"
+            _check_signal(files.signals, declared.place.at(key), name, SignalKind.COUNTER, why)
+            _check_label(files.signals, declared.place.at("label"), name, declared.queries.label)
 
 
 def _check_brakes(files: GuardFiles) -> None:

@@ -10,7 +10,7 @@ from watchdog.config.problems import quoted
 from watchdog.config.rule_checks import check_rule
 from watchdog.config.scalars import Name, PositiveLength, Raw
 from watchdog.config.shapes import Part, Place, Shape, Values, part, right_version, shape
-from watchdog.model.attribution import Comparison
+from watchdog.model.attribution import Comparison, Queries
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
     Brake,
@@ -77,6 +77,7 @@ class RulesHead:
     signals: Raw | None = None
     evidence: Raw | None = None
     versions: Raw | None = None
+    queries: Raw | None = None
     brakes: Raw | None = None
     rules: Raw | None = None
 
@@ -168,6 +169,14 @@ class DeclaredVersions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeclaredQueries:
+    """A comparison of statements, with its place."""
+
+    place: Place
+    queries: Queries
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeclaredBrake:
     """A brake, with its place."""
 
@@ -189,6 +198,7 @@ class RulesFile:
     rules: tuple[DeclaredRule, ...]
     evidence: tuple[DeclaredEvidence, ...]
     versions: tuple[DeclaredVersions, ...]
+    queries: tuple[DeclaredQueries, ...]
     brakes: tuple[DeclaredBrake, ...]
 
 
@@ -226,6 +236,11 @@ def versions_shape() -> Shape:
     return shape("comparison of versions", part(Comparison))
 
 
+def queries_shape() -> Shape:
+    """How the time that statements take is compared."""
+    return shape("comparison of statements", part(Queries))
+
+
 def brake_shape() -> Shape:
     """A level whose change speaks against the release as the cause."""
     return shape("brake", part(Brake))
@@ -253,6 +268,7 @@ def read_rules(top: Place, probes: Mapping[str, ProbeKind[Any, Any]]) -> RulesFi
         rules=tuple(_rules(top.at("rules"))),
         evidence=tuple(_evidence(top.at("evidence"))),
         versions=tuple(_versions(top.at("versions"))),
+        queries=tuple(_queries(top.at("queries"))),
         brakes=tuple(_brakes(top.at("brakes"))),
     )
 
@@ -357,6 +373,15 @@ def _versions(section: Place) -> Iterator[DeclaredVersions]:
         values = place.read(versions_shape())
         if values is not None:
             yield DeclaredVersions(place=place, comparison=values.build(Comparison))
+
+
+def _queries(place: Place) -> Iterator[DeclaredQueries]:
+    values = place.read(queries_shape()) if place.node is not None else None
+    if values is not None:
+        queries = values.build(Queries)
+        if queries.times <= 2:
+            place.at("times").error("is too little: others must stay under half of it, and 1 is as before T-0", "3")
+        yield DeclaredQueries(place=place, queries=queries)
 
 
 def _brakes(section: Place) -> Iterator[DeclaredBrake]:

@@ -57,6 +57,7 @@ def _rules(registries: Registries) -> dict[str, Any]:
         "signals": listed(_one_of(probes)),
         "evidence": listed(schemas.inline(rules_file.evidence_shape())),
         "versions": listed(schemas.inline(rules_file.versions_shape())),
+        "queries": schemas.inline(rules_file.queries_shape()),
         "brakes": listed(schemas.inline(rules_file.brake_shape())),
         "rules": _mapping(_one_of(rules)),
     }

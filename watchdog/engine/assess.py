@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from watchdog.engine.attribution import attribute
+from watchdog.engine.attribution import attribute, slower
 from watchdog.engine.composite import judge_composite, recheck_composite
 from watchdog.engine.doubts import Neighbour, doubts
 from watchdog.engine.judge import judge
@@ -52,13 +52,18 @@ def _verdicts(rules: tuple[Rule, ...], windows: Windows, baseline: Baseline | No
 
 
 def _attribution(guard: Guard, windows: Windows, found: Mapping[str, str], now: Time) -> Attribution | None:
-    """The first comparison that tells something."""
+    """The first comparison that tells something; which statements became slower is only said."""
     release = guard.release
     if release is None or not release.watched:
         return None
     since = max(release.t0, guard.well_since)
     told = [attribute(windows, one, release.release, found, since, now) for one in guard.settings.versions]
-    return next((one for one in told if one.origin is not Origin.UNKNOWN), next(iter(told), None))
+    first = next((one for one in told if one.origin is not Origin.UNKNOWN), next(iter(told), None))
+    said = [slower(windows, one, release.baseline, since, now) for one in guard.settings.queries]
+    slow = next(filter(None, said), "")
+    if not slow:
+        return first
+    return replace(first, why=f"{first.why}; {slow}") if first else Attribution(Origin.UNKNOWN, slow)
 
 
 def _rechecks(guard: Guard, windows: Windows, now: Time) -> tuple[Recheck, ...]:

@@ -6,16 +6,25 @@ dependencies. So who fails, and with which errors, tells code, data and everythi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 from watchdog.engine.proportion import Bounds, wilson
 from watchdog.engine.windows import Rise, Windows, rise, select
-from watchdog.model.attribution import Attribution, Comparison, Origin
+from watchdog.model.attribution import Attribution, Comparison, Origin, Queries
+from watchdog.model.guards import Baseline
 from watchdog.model.releases import Release
-from watchdog.model.signals import Labels, Selector
-from watchdog.model.time import Time
+from watchdog.model.signals import Labels, Selector, SignalId
+from watchdog.model.time import MINUTE, Span, Time, in_seconds
 
 _Z = 2.326
 """99 % one-sided, as the rules' own test."""
+
+LEAST_CALLS: Final = 50
+"""Fewer statements have no mean."""
+
+_LATELY: Final[Span] = MINUTE
+_THEIRS: Final = "statements on the release's tables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +142,63 @@ def _rise(windows: Windows, of: Selector, where: Labels, since: Time, now: Time)
 def _measured(name: str, bad: float, total: Rise) -> _Side:
     bounds = wilson(bad, total.amount, z=_Z, ticks=total.points, burstiness=0.02)
     return _Side(name, bad, total.amount, bounds)
+
+
+def slower(windows: Windows, queries: Queries, baseline: Baseline | None, t0: Time, now: Time) -> str:
+    """That statements on the release's tables became slower and others did not; empty where that is not so.
+
+    A job that reads the same tables looks alike, so this is no evidence, and says nothing of the origin.
+    """
+    if baseline is None:
+        return ""
+    since = max(t0, now - _LATELY)
+    theirs = _times_before(windows, queries, "release", baseline, since, now)
+    others = _times_before(windows, queries, "other", baseline, since, now)
+    if theirs is None or others is None or not (theirs >= queries.times and others < queries.times / 2):
+        return ""
+    return f"{_THEIRS} take {theirs:.1f} times as long as before T-0, others {others:.1f} times"
+
+
+def _times_before(
+    windows: Windows, queries: Queries, value: str, baseline: Baseline, since: Time, now: Time
+) -> float | None:
+    """The mean of these statements as a multiple of the baseline's; None where one of the two is not known.
+
+    Series are compared one by one: without a baseline of its own a series is about other tables than before T-0.
+    """
+    length = in_seconds(baseline.until - baseline.since)
+    calls = seconds = calls_before = seconds_before = 0.0
+    for labels, _ in select(windows, Selector(queries.calls, ((queries.label, value),))):
+        lately = _lately(windows, queries, labels, since, now)
+        if lately is None:
+            continue
+        counted = baseline.entries.get(SignalId(queries.calls, labels))
+        took = baseline.entries.get(SignalId(queries.seconds, labels))
+        if counted is None or took is None:
+            return None
+        calls, seconds = calls + lately[0], seconds + lately[1]
+        calls_before, seconds_before = calls_before + counted.rate * length, seconds_before + took.rate * length
+    if min(calls, calls_before) < LEAST_CALLS or seconds_before <= 0:
+        return None
+    return seconds * calls_before / (calls * seconds_before)
+
+
+def _lately(windows: Windows, queries: Queries, labels: Labels, since: Time, now: Time) -> tuple[float, float] | None:
+    """How far calls and seconds rose over the same stretch; not across a fall, which tells nothing of either."""
+    pair = Selector(queries.calls, labels), Selector(queries.seconds, labels)
+    since = max(since, *(_fell(windows, one, now) for one in pair))
+    calls, seconds = (rise(windows, one, since, now, strict=True) for one in pair)
+    if calls is None or seconds is None or (calls.since, calls.until) != (seconds.since, seconds.until):
+        return None
+    return calls.amount, seconds.amount
+
+
+def _fell(windows: Windows, counter: Selector, now: Time) -> Time:
+    """When a counter last fell; 0 for never."""
+    falls = (
+        at
+        for _, series in select(windows, counter)
+        for at, (before, after) in zip(series.times[1:], pairwise(series.raws), strict=True)
+        if at <= now and after[-1] < before[-1]
+    )
+    return max(falls, default=0)

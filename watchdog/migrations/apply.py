@@ -35,7 +35,7 @@ from watchdog.migrations.plain import plain
 from watchdog.migrations.policies import insist_on_tables
 from watchdog.migrations.refusals import refusals, written
 from watchdog.migrations.runs import prepare as prepare_schema
-from watchdog.migrations.runs import register, seal
+from watchdog.migrations.runs import published, register, seal
 from watchdog.migrations.session import RefusedError, connected, plain_text, sequence_positions
 from watchdog.migrations.shape import Connection, Name, Shape, load_query, look
 from watchdog.migrations.toc import Entry, differences
@@ -99,6 +99,12 @@ class _Job:
     moved: tuple[str, ...] = ()
 
 
+_PUBLISHED = (
+    "publication {} publishes all tables, those of schema watchdog too: its subscribers need the archives' tables, or"
+    " stop; name the tables of a publication, or its schemas"
+)
+
+
 async def apply(
     url: str, script: str, *, down: str | None = None, scratch_url: str | None = None, options: Options = _DEFAULTS,
     hear: Hear = unheard,
@@ -123,6 +129,8 @@ async def apply(
         await prepare_later(production)
         if not options.archive:
             return await _without_archive(production, script, options)
+        for name in await published(production):
+            hear(_PUBLISHED.format(name))
         entries = await dump(url, options.role)
         async with scratch(production.info.server_version // 10_000, scratch_url) as admin:
             job = _Job(production, admin, entries, script, plain, down, options, hear)

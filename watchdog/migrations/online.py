@@ -10,6 +10,7 @@ import psycopg
 from watchdog.migrations import changelog
 from watchdog.migrations.changelog import keys_of
 from watchdog.migrations.images import archive_after, archive_before, image, qualified
+from watchdog.migrations.limits import recorded
 from watchdog.migrations.manifest import begin, read
 from watchdog.migrations.options import Options
 from watchdog.migrations.paced import Hear, archive, unheard
@@ -228,12 +229,14 @@ async def log_to_image(production: Connection, run: int, index: int) -> None:
         production: In a transaction that sees table and log as of one moment.
 
     Raises:
-        RefusedError: The log has a gap.
+        RefusedError: The log has a gap, or was ended before the run was.
     """
     _, manifest = await read(production, run)
     table = manifest.plan.tables[index]
     if not table.online or table.forward is None:
         return
+    if (await recorded(production, run)).ended:
+        raise RefusedError((f"the log of run {run} on {qualified(table.forward)} was ended; settle that run first",))
     if await changelog.has_gap(production, run, index, table):
         raise RefusedError((f"run {run} logs {qualified(table.forward)} with a gap; settle it first",))
     after = image(run, index, "after")
@@ -242,6 +245,7 @@ async def log_to_image(production: Connection, run: int, index: int) -> None:
     await production.execute(changelog.first_states(run, index, table, entries, forward=True).encode())
     await production.execute(f"ALTER TABLE {after} RENAME TO {after.removeprefix('watchdog.')}_first".encode())
     await production.execute(archive_after(run, index, table).encode())
+    await close(production, after)
     if await changelog.was_truncated(production, run, index):
         # Whatever was there is gone, and what is there is later.
         await production.execute(f"DELETE FROM {after}".encode())

@@ -133,7 +133,7 @@ async def register(connection: Connection, run: int, name: str, table: str, rows
 
 
 async def close(connection: Connection, name: str) -> None:
-    """Takes back every grant on one of our tables, whatever default privileges gave."""
+    """Takes back every grant on one of our tables, whatever default privileges gave, and lets us delete from it."""
     grantees = await (
         await connection.execute(
             "SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END"
@@ -143,6 +143,17 @@ async def close(connection: Connection, name: str) -> None:
     ).fetchall()
     for (grantee,) in grantees:
         await connection.execute(f"REVOKE ALL ON {name} FROM {grantee}".encode())
+    # A publication of all tables lets nobody delete from one whose rows nothing identifies.
+    if await published(connection):
+        await connection.execute(f"ALTER TABLE {name} REPLICA IDENTITY FULL".encode())
+
+
+async def published(connection: Connection) -> tuple[str, ...]:
+    """Publications of all tables, by name: what we write into schema `watchdog` is published by them as well."""
+    rows = await (
+        await connection.execute("SELECT pubname::text FROM pg_publication WHERE puballtables ORDER BY 1")
+    ).fetchall()
+    return tuple(name for (name,) in rows)
 
 
 async def seal(connection: Connection, run: int) -> None:

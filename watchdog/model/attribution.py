@@ -44,3 +44,18 @@ class Comparison:
     label: str = "version"
     above: float = 0.05
     window: Span = MINUTE
+
+
+@dataclass(frozen=True)
+class Queries:
+    """How the time that statements take is compared with what it was before T-0.
+
+    Attributes:
+        label: Its value is `release` for statements on the release's tables, `other` for all others.
+        times: From so many times the mean before T-0 on statements are slow; the others must stay under half of that.
+    """
+
+    seconds: str
+    calls: str
+    label: str = "touches"
+    times: float = 3.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from watchdog.model.attribution import Attribution, Comparison
+from watchdog.model.attribution import Attribution, Comparison, Queries
 from watchdog.model.communication import Notice, NoticeOutcome, Plan
 from watchdog.model.days import DayBefore
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
@@ -29,6 +29,7 @@ class GuardSettings:
         cool_down: Within this time after an incident was over, a further one proposes where it would act.
         evidence: Counters whose rise since T-0 proves that the release hurts the schema (SQLSTATE by label).
         versions: How versions of the service are told apart, for attribution.
+        queries: Which counters tell whether statements on the release's tables became slower.
         brakes: Levels whose change since T-0 may be the cause instead of the release.
         needs_certificate: Whether a release is armed only with a certificate that its rollback restores.
     """
@@ -48,6 +49,7 @@ class GuardSettings:
     blind_after: Span = 5 * MINUTE
     evidence: tuple["SchemaErrors", ...] = ()
     versions: tuple[Comparison, ...] = ()
+    queries: tuple[Queries, ...] = ()
     brakes: tuple[Brake, ...] = ()
     needs_certificate: bool = False
 

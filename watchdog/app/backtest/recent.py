@@ -64,6 +64,7 @@ async def recent(config: Path, guard_name: str, t0: Time | None) -> Recent:
         signals=settings.signals,
         evidence=settings.evidence,
         versions=settings.versions,
+        queries=settings.queries,
         brakes=settings.brakes,
         baseline=settings.baseline,
         min_baseline=settings.min_baseline,

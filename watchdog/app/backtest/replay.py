@@ -16,7 +16,7 @@ from watchdog.engine.evolve import evolve, unsettled
 from watchdog.engine.windows import Windows, empty, observe_all
 from watchdog.model import events as ev
 from watchdog.model import inputs
-from watchdog.model.attribution import Comparison
+from watchdog.model.attribution import Comparison, Queries
 from watchdog.model.communication import Audience, Beat, NoticeOutcome, Plan
 from watchdog.model.guards import Guard, GuardSettings, Incident, RunOutcome, SchemaErrors
 from watchdog.model.playbooks import Autonomy, Playbook, Rung, Step
@@ -67,6 +67,7 @@ class Scenario:
     signals: tuple[SignalSpec, ...] = ()
     evidence: tuple[SchemaErrors, ...] = ()
     versions: tuple[Comparison, ...] = ()
+    queries: tuple[Queries, ...] = ()
     brakes: tuple[Brake, ...] = ()
     baseline: Span = 10 * MINUTE
     min_baseline: Span = MINUTE
@@ -90,6 +91,7 @@ class Scenario:
             resolve_after=self.resolve_after,
             evidence=self.evidence,
             versions=self.versions,
+            queries=self.queries,
             brakes=self.brakes,
         )
         return Guard(settings, epoch=1)

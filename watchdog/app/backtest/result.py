@@ -147,6 +147,7 @@ def scenario_of(rules: RuleSet, history: History, base: Scenario) -> tuple[Scena
         signals=rules.specs(interval(history)),
         evidence=tuple(_without_share(one, has) for one in rules.evidence if one.signal in has),
         versions=tuple(one for one in rules.versions if {one.bad.signal, one.total.signal} <= has),
+        queries=tuple(one for one in rules.queries if {one.seconds, one.calls} <= has),
         brakes=tuple(one for one in rules.brakes if one.of.signal in has),
     )
     return scenario, why_not, tuple(notes)

@@ -11,7 +11,7 @@ from watchdog.config.problems import Findings, one_of, quoted
 from watchdog.config.rules_file import DeclaredProbe, DeclaredRule, RulesFile, read_rules
 from watchdog.config.shapes import Place, place_of
 from watchdog.config.tree import Entries, Source, Text, read_source
-from watchdog.model.attribution import Comparison
+from watchdog.model.attribution import Comparison, Queries
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import Brake, Mode, Rule, signals_of
 from watchdog.model.signals import SignalKind, SignalSpec
@@ -34,10 +34,11 @@ class RuleSet:
     versions: tuple[Comparison, ...] = ()
     brakes: tuple[Brake, ...] = ()
     probes: tuple[DeclaredProbe, ...] = ()
+    queries: tuple[Queries, ...] = ()
 
     @property
     def read(self) -> frozenset[str]:
-        """Signals that a rule, evidence, a comparison of versions or a brake reads."""
+        """Signals that a rule, evidence, a comparison or a brake reads."""
         return frozenset(
             {
                 *(name for rule in self.rules for name in signals_of(rule)),
@@ -45,6 +46,7 @@ class RuleSet:
                 *(one.bad.signal for one in self.evidence if one.bad is not None),
                 *(one.of.signal for one in self.brakes),
                 *(name for one in self.versions for name in (one.bad.signal, one.total.signal)),
+                *(name for one in self.queries for name in (one.seconds, one.calls)),
             }
         )
 
@@ -177,11 +179,12 @@ def _rule_set(files: Sequence[RulesFile]) -> RuleSet:
     versions = tuple(one.comparison for file in files for one in file.versions)
     probes = tuple(probe for file in files for probe in file.probes)
     brakes = tuple(one.brake for file in files for one in file.brakes)
-    return RuleSet(tuple(rules.values()), kinds, every, evidence, versions, brakes, probes)
+    queries = tuple(one.queries for file in files for one in file.queries)
+    return RuleSet(tuple(rules.values()), kinds, every, evidence, versions, brakes, probes, queries)
 
 
 def _others(file: RulesFile) -> Iterator[tuple[Place, str, SignalKind]]:
-    """What no rule reads: evidence, versions compared, and brakes."""
+    """What no rule reads: evidence, versions and statements compared, and brakes."""
     for evidence in file.evidence:
         yield evidence.place.at("signal"), evidence.errors.signal, SignalKind.COUNTER
         if evidence.errors.bad is not None:
@@ -189,6 +192,9 @@ def _others(file: RulesFile) -> Iterator[tuple[Place, str, SignalKind]]:
     for versions in file.versions:
         yield versions.place.at("bad"), versions.comparison.bad.signal, SignalKind.COUNTER
         yield versions.place.at("total"), versions.comparison.total.signal, SignalKind.COUNTER
+    for queries in file.queries:
+        yield queries.place.at("seconds"), queries.queries.seconds, SignalKind.COUNTER
+        yield queries.place.at("calls"), queries.queries.calls, SignalKind.COUNTER
     for brake in file.brakes:
         yield brake.place.at("of"), brake.brake.of.signal, SignalKind.GAUGE
 
