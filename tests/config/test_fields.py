@@ -8,6 +8,7 @@ import pytest
 
 from watchdog.config.fields import OWN
 from watchdog.config.scalars import Length, PositiveLength
+from watchdog.model.attribution import Comparison, Queries
 from watchdog.model.communication import Beat, Plan
 from watchdog.model.guards import GuardSettings, SchemaErrors
 from watchdog.model.playbooks import Playbook, Rung, Step
@@ -24,7 +25,7 @@ from watchdog.model.rules import (
 
 FROM_FILES = (
     *(RuleBase, Confidence, RatioRule, LatencyRule, CountRule, GaugeRule, CheckRule, StallRule, SchemaErrors),
-    *(Beat, Plan, GuardSettings, Playbook, Rung, Step),
+    *(Beat, Plan, GuardSettings, Playbook, Rung, Step, Comparison, Queries),
 )
 
 

@@ -30,6 +30,10 @@ def test_the_schema_of_rules_offers_every_probe_and_rule() -> None:
     ratio = next(each for each in rules["oneOf"] if each["properties"]["kind"]["const"] == "ratio")
     assert {"window", "recent", "z", "burstiness", "min_bad"} <= set(ratio["properties"])
     assert ratio["properties"]["mode"]
+    queries = schema["properties"]["queries"]
+    assert set(queries["properties"]) == {"seconds", "calls", "label", "times"}
+    assert sorted(queries["required"]) == ["calls", "seconds"]
+    assert queries["additionalProperties"] is False
 
 
 def test_the_schema_of_a_playbook_offers_every_step() -> None:

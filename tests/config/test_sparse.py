@@ -89,7 +89,7 @@ def test_the_guards_own_interval_is_what_counts(look: Look) -> None:
 
 
 def test_a_rule_may_be_judged_for_each_endpoint_when_each_is_asked(look: Look) -> None:
-    each = ("recent: 30s", "each: endpoint")
+    each = ("recent: 30s", "each: endpoint\n    mode: confident")
     problems = look(each).problems
     assert {problem.key for problem in problems} == {"rules.failing.each"}
     assert all("not split by `endpoint`" in problem.message for problem in problems)

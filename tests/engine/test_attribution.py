@@ -3,19 +3,23 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.engine.climb import SETTINGS, Climb, breach, judged, waits
 from tests.engine.series import T0, at, read, signal, windows
 from watchdog.engine.assess import assess
-from watchdog.engine.attribution import attribute
+from watchdog.engine.attribution import LEAST_CALLS, attribute, slower
+from watchdog.engine.baseline import freeze
 from watchdog.engine.windows import Windows
 from watchdog.engine.wording import tell
 from watchdog.model import events as ev
-from watchdog.model.attribution import Attribution, Comparison, Origin
-from watchdog.model.guards import Guard, Incident, ReleaseRecord, RunPhase
+from watchdog.model.attribution import Attribution, Comparison, Origin, Queries
+from watchdog.model.guards import Baseline, Guard, Incident, ReleaseRecord, RunPhase
 from watchdog.model.releases import Release, ReleaseState
 from watchdog.model.rules import RungKind
-from watchdog.model.signals import Selector
+from watchdog.model.signals import Labels, Sample, Selector
+from watchdog.model.time import MINUTE, Time
 from watchdog.model.verdicts import Recovery
 
 COMPARISON = Comparison(Selector("errors"), Selector("requests"))
@@ -174,3 +178,162 @@ def test_versions_are_compared_while_a_release_is_watched() -> None:
     assert assess(replace(guard, settings=SETTINGS), seen, at(60)).attribution is None
     settled = replace(guard, release=ReleaseRecord(RELEASE, ReleaseState.SETTLED, T0))
     assert assess(settled, seen, at(60)).attribution is None
+
+
+QUERIES = Queries("seconds", "calls")
+STARTED = at(120)
+NOW = at(180)
+SLOWER = "statements on the release's tables take 3.4 times as long as before T-0, others 1.1 times"
+
+
+def _counters(
+    touches: str, before: float, after: float, *, calls: float = 20, more: Labels = (), since: Time = T0
+) -> list[Sample]:
+    """Three minutes, one reading every 5 s: the mean of a statement before T-0 (after two minutes) and after it."""
+    labels = (*more, ("touches", touches))
+    ticks = [n for n in range(37) if at(5 * n) >= since]
+    took = [calls * (before * min(n, 24) + after * max(0, n - 24)) for n in ticks]
+    return [
+        *read("calls", [calls * n for n in ticks], labels=labels, start=since),
+        *read("seconds", took, labels=labels, start=since),
+    ]
+
+
+def _seen(*samples: list[Sample]) -> Windows:
+    return windows([signal("calls"), signal("seconds")], *samples)
+
+
+def _frozen(seen: Windows) -> Baseline | None:
+    return freeze(seen, STARTED, 2 * MINUTE, MINUTE)[0]
+
+
+def _slower(*samples: list[Sample], queries: Queries = QUERIES) -> str:
+    seen = _seen(*samples)
+    return slower(seen, queries, _frozen(seen), STARTED, NOW)
+
+
+def test_statements_that_became_slower_where_the_release_is_are_told_from_a_busy_server() -> None:
+    theirs, others = _counters("release", 0.01, 0.034), _counters("other", 0.02, 0.022)
+    assert _slower(theirs, others) == SLOWER
+    assert _slower(theirs, _counters("other", 0.02, 0.0298)).endswith("others 1.5 times")
+    assert _slower(theirs, _counters("other", 0.02, 0.03)) == ""
+    assert _slower(_counters("release", 0.01, 0.0299), others) == ""
+    assert _slower(_counters("release", 0.01, 0.0301), others).startswith("statements on the release's tables take 3.0")
+    assert _slower(theirs, others, queries=replace(QUERIES, times=3.5)) == ""
+    assert _slower(theirs, _counters("other", 0.02, 0.0341), queries=replace(QUERIES, times=3.4)) == ""
+
+
+def test_too_few_statements_have_no_mean() -> None:
+    theirs, others = _counters("release", 0.01, 0.034), _counters("other", 0.02, 0.022)
+    assert _slower(_counters("release", 0.01, 0.034, calls=LEAST_CALLS / 12), others) == SLOWER
+    assert _slower(_counters("release", 0.01, 0.034, calls=LEAST_CALLS / 12 - 0.1), others) == ""
+    assert _slower(theirs, _counters("other", 0.02, 0.022, calls=LEAST_CALLS / 12 - 0.1)) == ""
+    assert _slower(theirs) == ""
+    assert _slower(others) == ""
+    assert _slower([_rarer(one) for one in theirs], others) == ""
+    assert _slower(_counters("release", 0, 0.034), others) == ""
+
+
+def _rarer(sample: Sample) -> Sample:
+    """A twentieth of it before T-0, and afterwards as much as before."""
+    assert isinstance(sample.value, float | int)
+    usual = {"calls": 480.0, "seconds": 4.8}[sample.signal.name]
+    return replace(sample, value=sample.value / 20 if sample.at <= STARTED else sample.value - usual + usual / 20)
+
+
+def test_only_the_last_minute_and_only_since_t0_counts() -> None:
+    samples = _counters("release", 0.01, 0.034), _counters("other", 0.02, 0.022)
+    seen = _seen(*samples)
+    frozen = _frozen(seen)
+    assert slower(seen, QUERIES, frozen, at(150), NOW) == SLOWER
+    assert slower(seen, QUERIES, frozen, at(60), NOW) == SLOWER
+    assert slower(seen, QUERIES, frozen, at(175), NOW) == ""
+    assert slower(seen, QUERIES, frozen, T0, at(150)) == ""
+    assert slower(seen, QUERIES, None, STARTED, NOW) == ""
+
+
+def test_what_fell_out_of_the_view_is_no_slower_statement() -> None:
+    """The seconds fall and the calls do not: what they show as risen is all that was ever counted."""
+    others = _counters("other", 0.02, 0.022)
+    steady = _counters("release", 0.01, 0.01)
+    fallen = [
+        replace(one, value=one.value - 0.5)
+        if one.signal.name == "seconds" and one.at >= at(150) and isinstance(one.value, float)
+        else one
+        for one in steady
+    ]
+    assert _slower(fallen, others) == ""
+    slow = [
+        replace(one, value=one.value - 4)
+        if one.signal.name == "seconds" and one.at >= at(150) and isinstance(one.value, float)
+        else one
+        for one in _counters("release", 0.01, 0.034)
+    ]
+    assert _slower(slow, others) == SLOWER
+
+
+def test_other_tables_than_before_are_not_compared() -> None:
+    before, after = (("tables", "aaa"),), (("tables", "bbb"),)
+    others = _counters("other", 0.02, 0.022)
+    assert _slower(_counters("release", 0.01, 0.034, more=before), others) == SLOWER
+    assert _slower(_counters("release", 0.01, 0.034, more=after, since=at(125)), others) == ""
+    both = [
+        *_counters("release", 0.01, 0.034, more=before),
+        *_counters("release", 0.01, 0.034, more=after, since=at(125)),
+    ]
+    assert _slower(both, others) == ""
+
+
+def test_counters_that_are_not_read_together_are_not_compared() -> None:
+    samples = _counters("release", 0.01, 0.1)
+    late = [one for one in samples if one.signal.name == "calls" or not at(120) <= one.at <= at(130)]
+    assert _slower(late, _counters("other", 0.02, 0.022)) == ""
+
+
+counts = st.lists(st.floats(0, 1e308), max_size=37)
+
+
+@given(counts, counts, counts, counts)
+def test_no_counters_break_it(a: list[float], b: list[float], c: list[float], d: list[float]) -> None:
+    named = ("calls", "release"), ("seconds", "release"), ("calls", "other"), ("seconds", "other")
+    samples = [
+        read(name, values, labels=(("touches", of),)) for (name, of), values in zip(named, (a, b, c, d), strict=True)
+    ]
+    said = _slower(*samples)
+    assert said == "" or said.startswith("statements on the release's tables take ")
+
+
+@given(st.floats(1e-6, 10), st.floats(1e-6, 10), st.floats(0.1, 20), st.floats(0.1, 20))
+def test_the_means_decide_whatever_the_statements_cost(mine: float, usual: float, slow: float, busy: float) -> None:
+    said = _slower(_counters("release", mine, mine * slow), _counters("other", usual, usual * busy))
+    if abs(slow - 3) > 1e-6 and abs(busy - 1.5) > 1e-6:
+        assert bool(said) == (slow > 3 and busy < 1.5)
+
+
+def test_slower_statements_are_said_and_change_nothing_else() -> None:
+    seen = windows(
+        [signal(name) for name in ("calls", "seconds", "requests", "errors")],
+        _counters("release", 0.01, 0.034),
+        _counters("other", 0.02, 0.022),
+    )
+    record = ReleaseRecord(RELEASE, ReleaseState.BAKING, STARTED, baseline=_frozen(seen))
+    bare = Guard(replace(SETTINGS, versions=(COMPARISON,)), release=record)
+    asked = replace(bare, settings=replace(bare.settings, queries=(Queries("nobody", "nothing"), QUERIES)))
+    without, found = assess(bare, seen, NOW), assess(asked, seen, NOW)
+    assert without.attribution is not None
+    assert without.attribution.origin is Origin.UNKNOWN
+    assert found == replace(
+        without, attribution=replace(without.attribution, why=f"{without.attribution.why}; {SLOWER}")
+    )
+    alone = assess(replace(asked, settings=replace(asked.settings, versions=())), seen, NOW)
+    assert alone.attribution == Attribution(Origin.UNKNOWN, SLOWER)
+    assert (alone.proof, alone.doubts) == ({}, {})
+    nobody = replace(asked, settings=replace(asked.settings, versions=(), queries=(Queries("nobody", "nothing"),)))
+    assert assess(nobody, seen, NOW).attribution is None
+
+
+def test_data_waits_for_a_person_although_the_release_s_tables_are_slow() -> None:
+    climb = _breached(Attribution(Origin.UNKNOWN, SLOWER))
+    while climb.phase() is RunPhase.ACTING:
+        climb.after(Recovery.STILL_BROKEN)
+    assert waits(climb) == "there is no positive evidence that the release did it"

@@ -43,7 +43,7 @@ def verdict(need: Need, *found: Verdict) -> Verdict:
         (2, (ok(), NOTHING, breach()), NoData),
         (2, (ok(), ok(), NOTHING), Ok),
         ("any", (breach(), NOTHING, NOTHING), Breach),
-        ("all", (breach(), breach()), NoData),
+        ("all", (breach(), breach()), Ok),
     ],
 )
 def test_enough_of_them(need: Need, found: tuple[Verdict, ...], expected: type[Verdict]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.series import at, histogram, read, signal, windows
+from tests.engine.shares import RATIO, end, traffic
 from watchdog.engine.baseline import freeze
 from watchdog.engine.fit import LEAST_READINGS, fit
 from watchdog.engine.judge import judge, measure
@@ -118,3 +119,14 @@ def test_slow_requests_are_fitted_from_buckets() -> None:
     nothing, _ = freeze(bare, at(600), 10 * MINUTE, MINUTE, (SLOW, RULE))
     assert nothing is not None
     assert nothing.usual == {"errors": Usual(0.0, 0.0, 1)}
+
+
+def test_an_outage_that_was_over_before_t0_is_not_usual_and_a_share_that_stays_high_is() -> None:
+    over = traffic([80] * 60 + [1] * 60, [100] * 120)
+    baseline, why = freeze(over, end(120), 10 * MINUTE, SECOND, (RATIO,))
+    assert baseline is not None, why
+    assert baseline.usual[RATIO.name].share == pytest.approx(0.01)
+    steady = traffic([20] * 120, [100] * 120)
+    baseline, why = freeze(steady, end(120), 10 * MINUTE, SECOND, (RATIO,))
+    assert baseline is not None, why
+    assert baseline.usual[RATIO.name].share == pytest.approx(0.2)

@@ -23,7 +23,7 @@ def found(made: Windows, now: int = 120) -> dict[str, str]:
 
 def test_errors_that_point_at_the_schema_are_proof() -> None:
     made = windows(SPECS, read("db_errors", [0] * 13 + [0, 2, 5, 9], labels=MISSING_COLUMN))
-    assert found(made) == {"SQLSTATE 42703": "the service counted SQLSTATE 42703 9 times since T-0"}
+    assert found(made) == {"SQLSTATE 42703": "the service counted SQLSTATE 42703 9 times in 20 s"}
 
 
 def test_too_few_of_them_are_none() -> None:

@@ -13,6 +13,7 @@ from watchdog.engine.windows import (
     absence,
     age,
     empty,
+    is_swapping,
     levels,
     observe,
     observe_all,
@@ -93,7 +94,7 @@ def test_a_distribution_is_reset_as_soon_as_one_bucket_falls() -> None:
     made = windows(SPECS, read("l", [histogram(8, 9, 10), histogram(1, 5, 12), histogram(2, 6, 14)]))
     found = spread(made, L, at(0), at(10))
     assert found is not None
-    assert list(found[0].counts) == [2, 6, 14]
+    assert list(found[0][0].counts) == [2, 6, 14]
     assert found[1].amount == 14
 
 
@@ -138,7 +139,7 @@ def test_what_is_no_reading_of_a_distribution_changes_nothing(value: float | His
     before = windows(SPECS, read("l", [histogram(0, 0, 0), histogram(1, 2, 3)]))
     found = spread(observe(before, Sample(SignalId("l"), at(10), value)), L, at(0), at(20))
     assert found is not None
-    assert list(found[0].counts) == [1, 2, 3]
+    assert list(found[0][0].counts) == [1, 2, 3]
 
 
 def test_a_signal_that_nobody_declared_changes_nothing() -> None:
@@ -156,11 +157,11 @@ def test_new_buckets_begin_a_new_series() -> None:
     )
     found = spread(made, L, at(0), at(20))
     assert found is not None
-    assert found[0].bounds == other
-    assert list(found[0].counts) == [1, 3]
+    assert [one.bounds for one in found[0]] == [other]
+    assert list(found[0][0].counts) == [1, 3]
 
 
-def test_a_distribution_is_spread_over_series_of_one_shape() -> None:
+def test_series_of_one_shape_are_one_distribution_and_those_of_another_are_counted_too() -> None:
     other = (0.2, math.inf)
     made = windows(
         SPECS,
@@ -171,8 +172,8 @@ def test_a_distribution_is_spread_over_series_of_one_shape() -> None:
     )
     found = spread(made, L, at(0), at(5))
     assert found is not None
-    assert list(found[0].counts) == [5, 6, 7]
-    assert found[1].amount == 7
+    assert [list(one.counts) for one in found[0]] == [[5, 6, 7], [7, 7]]
+    assert found[1].amount == 14
     assert spread(made, L, at(1), at(4), strict=True) is None
 
 
@@ -247,7 +248,8 @@ def test_no_reading_breaks_a_window_and_no_rise_is_negative(
     found = rise(made, C, since, until, strict=strict)
     assert found is None or (found.amount >= 0 and found.until <= until and found.since < found.until)
     whole = spread(made, L, since, until, strict=strict)
-    assert whole is None or (min(whole[0].counts) >= 0 and whole[1].amount == whole[0].count)
+    assert whole is None or min(count for one in whole[0] for count in one.counts) >= 0
+    assert whole is None or whole[1].amount == sum(one.count for one in whole[0])
     assert all(since < time <= until for time, _ in levels(made, G, since, until))
     for selector in (C, G, L):
         absence(made, selector, until, MINUTE)
@@ -292,3 +294,11 @@ def test_memory_is_bounded_by_what_is_kept(samples: list[Sample], seconds: int) 
             assert len(one.times) == len(one.raws) == len(one.totals)
             older = [time for time in one.times if time <= one.times[-1] - seconds * SECOND]
             assert len(older) <= 1
+
+
+def test_two_processes_under_one_name_are_found_and_one_that_restarts_is_not() -> None:
+    turns = windows(SPECS, read("c", [1000, 1010, 5, 1020, 7, 1030, 9, 1040]))
+    assert is_swapping(turns, Selector("c"), at(35))
+    assert not is_swapping(turns, Selector("c"), at(300))
+    restarting = windows(SPECS, read("c", [1000, 1010, 2, 8, 1, 7, 3, 9, 2, 6]))
+    assert not is_swapping(restarting, Selector("c"), at(45))

@@ -36,6 +36,10 @@ LONGEST: Final[Span] = 20 * SECOND
 """How long one target may take to answer; the others are not kept waiting for longer."""
 
 
+QUIET_LOOKS: Final = 2
+"""So often in a row nothing may be under way before a release counts as out."""
+
+
 class Told(Protocol):
     """The part of a daemon that is told of releases."""
 
@@ -61,6 +65,7 @@ class Discovery:
         self._lookout = lookout
         self._told = told
         self._flags = flags
+        self._quiet = 0
         self._untold: Sighting | None = None
         self._watched = ""
         self._said: set[tuple[str, str]] = set()
@@ -102,12 +107,17 @@ class Discovery:
         else:
             await self._start(about, seen, seen.release)
 
+    @staticmethod
+    def _is_ours(record: ReleaseRecord) -> bool:
+        return is_discovered(record.release.id, record.release.protection)
+
     def _belongs(self, record: ReleaseRecord, began_at: Time) -> bool:
         """Whether the release was watched at some time since the look before the change."""
         if record.watched or record.release.id == self._watched or record.t0 >= began_at:
             return True
-        baked = record.state in {ReleaseState.REVERSIBLE, ReleaseState.SETTLED}
-        return baked and record.bake_until is not None and record.bake_until > began_at
+        over = record.state in {ReleaseState.REVERSIBLE, ReleaseState.SETTLED, ReleaseState.ROLLED_BACK}
+        until = max(record.bake_until or 0, self._told.guard(self._guard).well_since)
+        return over and until > began_at
 
     async def _start(self, about: structlog.stdlib.BoundLogger, seen: Sighting, release: Release) -> None:
         try:
@@ -121,8 +131,13 @@ class Discovery:
         """Says that every change is out, when nothing is under way any more in a release that we started."""
         record = self._told.guard(self._guard).release
         if record is None or record.state is not ReleaseState.APPLYING or not self._lookout.is_quiet:
+            self._quiet = 0
             return
-        if not is_discovered(record.release.id, record.release.protection):
+        # Between two migrations of one run it is quiet, too.
+        self._quiet += 1
+        if self._quiet < QUIET_LOOKS:
+            return
+        if not self._is_ours(record):
             return
         try:
             await self._told.say(self._guard, Arm(WHO))

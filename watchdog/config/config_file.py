@@ -136,12 +136,18 @@ def notifier_shape(kind: NotifierKind[Any]) -> Shape:
     return shape(f"{kind.name} notifier", part(KindHead), part(kind.options))
 
 
+_IN_RULES: Final = ("evidence", "versions", "brakes", "queries")
+"""What a guard has from its rules files."""
+
+
 def guard_shape() -> Shape:
     """A guard."""
     return shape(
         "guard",
         part(GuardHead),
-        part(GuardSettings, "name", "rules", "signals", "playbook", "plan", "evidence", "versions", "brakes"),
+        part(
+            GuardSettings, "name", "rules", "signals", "playbook", "plan", "evidence", "versions", "brakes", "queries"
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from watchdog.config.sparse import check_days, warn_sparse
 from watchdog.model.communication import Plan
 from watchdog.model.guards import GuardSettings
 from watchdog.model.rules import CompositeRule, RungKind
-from watchdog.model.signals import SignalKind, SignalSpec
+from watchdog.model.signals import Selector, SignalKind, SignalSpec
 from watchdog.model.time import MINUTE, SECOND, say_span
 from watchdog.ports.kinds import Role
 
@@ -177,6 +177,9 @@ def _check_members(declared: DeclaredRule, rules: Mapping[str, DeclaredRule]) ->
             place.error(f"{quoted(name)} is no rule of this guard", one_of(name, simple))
         elif isinstance(rules[name].rule, CompositeRule):
             place.error(f"{quoted(name)} is a composite rule itself", one_of("", simple))
+        elif (member := rules[name].rule) is not None and member.hold and rule is not None and not rule.hold:
+            message = f"the rule {quoted(name)} has to hold, and together with others it would not"
+            declared.place.at("of", position).error(message, f"`hold: {say_span(member.hold)}` for the composite rule")
 
 
 def _check_signal(signals: Mapping[str, DeclaredSignal], place: Place, name: str, kind: SignalKind, needs: str) -> None:
@@ -198,6 +201,11 @@ def _check_label(signals: Mapping[str, DeclaredSignal], place: Place, name: str,
     place.error(f"the signal {quoted(name)} is not split by {quoted(label)}, so nothing is ever counted", instead)
 
 
+def _check_where(signals: Mapping[str, DeclaredSignal], place: Place, selector: Selector) -> None:
+    for label, _ in selector.where:
+        _check_label(signals, place.at("where", label), selector.signal, label)
+
+
 def _check_enters(files: GuardFiles, declared: DeclaredRule) -> None:
     order = list(RungKind)
     strongest = files.playbook.strongest if files.playbook else None
@@ -217,6 +225,7 @@ def _check_evidence(files: GuardFiles) -> None:
             if bad is not None:
                 at = declared.place.at("bad")
                 _check_signal(files.signals, at, bad.signal, SignalKind.COUNTER, "evidence needs a counter")
+                _check_where(files.signals, at, bad)
 
 
 def _check_versions(files: GuardFiles) -> None:
@@ -227,11 +236,10 @@ def _check_versions(files: GuardFiles) -> None:
                 why = "versions are compared by counters"
                 _check_signal(files.signals, place, selector.signal, SignalKind.COUNTER, why)
                 _check_label(files.signals, declared.place.at("label"), selector.signal, declared.comparison.label)
+                _check_where(files.signals, place, selector)
 
 
 def _check_queries(files: GuardFiles) -> None:
-    if "queries" in files.guard.values.given:
-        files.guard.place.at("queries").error("is no option of a guard", "it in a rules file")
     for declared in (one for file in files.rules for one in file.queries):
         for key, name in (("seconds", declared.queries.seconds), ("calls", declared.queries.calls)):
             why = "statements are compared by counters"
@@ -244,6 +252,9 @@ def _check_brakes(files: GuardFiles) -> None:
         for declared in file.brakes:
             why = "a brake looks at a gauge"
             _check_signal(files.signals, declared.place.at("of"), declared.brake.of.signal, SignalKind.GAUGE, why)
+            _check_where(files.signals, declared.place.at("of"), declared.brake.of)
+            if not declared.brake.during:
+                declared.place.at("during").error("is empty, so the brake never holds", "`[baking]`, or leave it out")
 
 
 def _check_discover(files: GuardFiles) -> None:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchdog.model.attribution import Origin
-from watchdog.model.guards import Guard, Incident, ReleaseRecord, Run
+from watchdog.model.guards import Guard, Incident, ReleaseRecord, Run, RunOutcome
 from watchdog.model.playbooks import Autonomy, Overrun, Rung
 from watchdog.model.releases import Compatibility, Protection, Release, ReleaseState
 from watchdog.model.rules import RungKind
 from watchdog.model.time import Span, Time, say_span
 from watchdog.model.verdicts import Basis
+
+_REVERSED = frozenset({RunOutcome.RECOVERED, RunOutcome.ROLLED_BACK, RunOutcome.NOT_RECOVERED, RunOutcome.EXHAUSTED})
+"""Ends of runs in which something was reversed, or tried."""
 
 
 class Admission(StrEnum):
@@ -45,8 +48,9 @@ def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> 
     asked_for = incident.asked_for is rung.kind
     if rung.autonomy is Autonomy.PROPOSE and not asked_for:
         return Decision(Admission.PROPOSE, "its autonomy is propose")
-    if not asked_for and (cooling := _cooling_down(guard, incident)):
-        return Decision(Admission.PROPOSE, cooling)
+    waits = "" if asked_for else _cooling_down(guard, incident, rung, now) or _beyond(guard, incident, rung)
+    if waits:
+        return Decision(Admission.PROPOSE, waits)
     late = _overrun(guard, incident, run, rung, now)
     if late is not None:
         return late
@@ -57,16 +61,24 @@ def admit(guard: Guard, incident: Incident, run: Run, rung: Rung, now: Time) -> 
     return Decision(Admission.ENTER, f"asked for: {incident.reason}" if asked_for else "")
 
 
-def _cooling_down(guard: Guard, incident: Incident) -> str:
+def _cooling_down(guard: Guard, incident: Incident, rung: Rung, now: Time) -> str:
     """Why what was reversed a moment ago is not reversed again by itself; empty when it may be."""
-    last = guard.closed[-1] if guard.closed else None
-    if last is None or not guard.settings.cool_down:
+    last = next((one for one in reversed(guard.closed) if one.id != incident.id), None)
+    if last is None or rung.kind is RungKind.STOP or last.outcome not in _REVERSED:
         return ""
-    since = incident.opened_at - (last.recovered_at or last.resolved_at)
+    since = now - (last.recovered_at or last.resolved_at)
     if since >= guard.settings.cool_down:
         return ""
     length = say_span(guard.settings.cool_down)
-    return f"the cool-down of {length} runs: incident {last.id} was over {say_span(max(0, since))} before"
+    return f"the cool-down of {length} runs: incident {last.id} was over {say_span(max(0, since))} ago"
+
+
+def _beyond(guard: Guard, incident: Incident, rung: Rung) -> str:
+    """Why a rung above the one that the rules enter at waits for a person; empty when one of them climbs."""
+    broken = [rule for rule in guard.settings.rules if rule.name in incident.rules]
+    if rung.kind is incident.enters or not broken or incident.manual or any(rule.climbs for rule in broken):
+        return ""
+    return f"{', '.join(rule.name for rule in broken)} calls for rung {incident.enters} only"
 
 
 def _inapplicable(record: ReleaseRecord, rung: Rung) -> str:

@@ -33,7 +33,8 @@ def assess(guard: Guard, windows: Windows, now: Time, neighbours: Iterable[Neigh
     found: dict[str, str] = {}
     if release is not None and release.watched:
         armed = tuple(rule for rule in rules if rule.name not in release.unarmed)
-        found = proof(windows, armed, verdicts, guard.settings.evidence, max(release.t0, guard.well_since), now)
+        since = max(release.t0, guard.well_since)
+        found = proof(windows, armed, verdicts, guard.settings.evidence, since, now, baseline=baseline)
     return Judged(
         verdicts,
         rechecks=_rechecks(guard, windows, now),

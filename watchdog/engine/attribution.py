@@ -17,6 +17,8 @@ from watchdog.model.releases import Release
 from watchdog.model.signals import Labels, Selector, SignalId
 from watchdog.model.time import MINUTE, Span, Time, in_seconds
 
+_LEAST_BAD = 5
+"""Fewer are the last requests of a process that ends, or bad luck."""
 _Z = 2.326
 """99 % one-sided, as the rules' own test."""
 
@@ -38,7 +40,7 @@ class _Side:
 
     def fails(self, above: float) -> bool:
         """Whether it surely does."""
-        return self.bad >= 1 and self.bounds.lower > above
+        return self.bad >= _LEAST_BAD and self.bounds.lower > above
 
     def is_well(self, above: float) -> bool:
         """Whether it surely is."""

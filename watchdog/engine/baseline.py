@@ -48,7 +48,12 @@ def usual_of(rule: Rule, windows: Windows, baseline: Baseline, since: Time, unti
     """
     match rule:
         case RatioRule():
-            return fit(shares(windows, rule.bad, rule.total, since, until))
+            whole = fit(shares(windows, rule.bad, rule.total, since, until))
+            if whole is None or whole.share <= rule.above:
+                return whole
+            # An outage that was over before T-0 is no measure of what is well; a share that stays high is.
+            last = fit(shares(windows, rule.bad, rule.total, until - (until - since) // 4, until))
+            return last if last is not None and last.share <= rule.above else whole
         case LatencyRule():
             limit = slow_from(rule, baseline)
             if limit is None:

@@ -13,7 +13,8 @@ def judge_composite(rule: CompositeRule, verdicts: Mapping[str, Verdict], now: T
 
     Without data of so many that the others cannot tell, there is no data.
     """
-    members = {name: verdicts.get(name) for name in rule.of}
+    # A rule that is not judged for this release, or in this phase, is not in breach.
+    members = {name: verdicts[name] for name in rule.of if name in verdicts}
     broken = {name: one for name, one in members.items() if isinstance(one, Breach)}
     unknown = [name for name, one in members.items() if not isinstance(one, Ok | Breach)]
     numbers = (("in_breach", float(len(broken))), ("needed", float(rule.least)), ("rules", float(len(rule.of))))

@@ -15,9 +15,11 @@ from watchdog.model.communication import NoticeOutcome
 from watchdog.model.guards import Blind, Guard, Incident, Pending, Run, RunPhase, StepState
 from watchdog.model.rules import Rule, RungKind
 from watchdog.model.signals import Cause
-from watchdog.model.time import Time
+from watchdog.model.time import MINUTE, Time
 from watchdog.model.verdicts import Basis, Breach, Evidence, NoData, Ok, ProbeFailed, Verdict
 
+UNSEEN = MINUTE
+"""What is pending is forgotten when its rule has had no data for so long."""
 MAX_STEPS = 200
 """More steps of the climb than this from one input mean that the engine runs in a circle."""
 
@@ -94,6 +96,9 @@ def _judged(guard: Guard, judged: inputs.Judged, now: Time) -> Iterator[ev.Event
                 yield ev.SightRegained(rule.name)
             continue
         yield from _sight(guard.blind, rule.name, verdict)
+        if _unseen(guard, rule.name, now):
+            yield ev.PendingEnded(rule.name)
+            continue
         if rule.name in unarmed:
             if isinstance(verdict, Ok):
                 yield ev.RuleArmed(rule.name)
@@ -154,6 +159,12 @@ def _pending(pending: Pending | None, rule: Rule, verdict: Verdict, now: Time) -
             yield ev.PendingEnded(rule.name)
         case _:
             return
+
+
+def _unseen(guard: Guard, rule: str, now: Time) -> bool:
+    """Whether nobody has seen for a while what was pending: time without data is not time in breach."""
+    blind = guard.blind.get(rule)
+    return rule in guard.pending and blind is not None and now - blind.since >= UNSEEN
 
 
 def _sight(blind: Mapping[str, Blind], rule: str, verdict: Verdict) -> Iterator[ev.Event]:

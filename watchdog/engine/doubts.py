@@ -41,15 +41,13 @@ def _changed(
 ) -> Iterator[tuple[str, str]]:
     """Levels that changed meanwhile: a server that was started anew, a primary that is another, a foreign change."""
     for brake in brakes:
-        armed = release.armed_at
-        if Phase.APPLYING in brake.during:
-            since, whole = max(release.t0, well_since), False
-        elif armed is not None:
-            # What the release did itself may be read for the first time just after it was armed.
-            since, whole = max(armed, well_since), True
-        else:
+        armed, whole = release.armed_at, Phase.APPLYING not in brake.during
+        if not brake.during or (whole and armed is None):
             continue
-        for (before, was), (at, value) in pairwise(levels(windows, brake.of, 0, now)):
+        # What the release did itself may be read for the first time just after it was armed.
+        since = max(release.t0 if armed is None or not whole else armed, well_since)
+        until = now if Phase.BAKING in brake.during or armed is None else armed
+        for (before, was), (at, value) in pairwise(levels(windows, brake.of, 0, until)):
             if at > since and (before > since or not whole) and value != was:
                 yield f"changed {brake.of}", f"{brake.why}, {say_span(at - release.t0)} after T-0"
                 break

@@ -17,6 +17,8 @@ from watchdog.model.verdicts import Basis, Breach, Evidence, Ok, Verdict
 
 MOST: Final = 100
 """Values that are judged by themselves, those with the most traffic; labels that never end cost no more."""
+RECENT: Final = 13
+"""Readings over which traffic is compared: pods of a new release have no long past."""
 _SURE: Final = 8.0
 """Quantiles beyond this are not corrected: the float has no digits left for it."""
 
@@ -50,7 +52,8 @@ def values(windows: Windows, of: Selector, label: str, now: Time) -> tuple[str, 
     for labels, series in select(windows, of):
         value = dict(labels).get(label)
         if value is not None and series.newest is not None and series.newest >= oldest:
-            traffic[value] = traffic.get(value, 0.0) + series.totals[-1][-1] - series.totals[0][-1]
+            before = series.totals[max(0, len(series.totals) - RECENT)]
+            traffic[value] = traffic.get(value, 0.0) + series.totals[-1][-1] - before[-1]
     busiest = sorted(traffic, key=lambda value: (-traffic[value], value))
     return tuple(sorted(busiest[:MOST]))
 

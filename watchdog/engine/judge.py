@@ -6,7 +6,7 @@ from watchdog.engine.baseline import histogram_before, slow_from
 from watchdog.engine.each import each_latency, each_ratio, worst
 from watchdog.engine.judge_levels import judge_check, judge_collapse, judge_count, judge_gauge, judge_stall
 from watchdog.engine.proportion import Bounds, quantile, slower_than, wilson
-from watchdog.engine.reading import recent_rise, unavailable
+from watchdog.engine.reading import lost, recent_rise, unavailable
 from watchdog.engine.windows import Rise, Windows, spread
 from watchdog.model.guards import Baseline
 from watchdog.model.rules import (
@@ -46,7 +46,7 @@ def judge(rule: SimpleRule, windows: Windows, baseline: Baseline | None, now: Ti
 
 def _ratio(rule: RatioRule, windows: Windows, baseline: Baseline | None, now: Time) -> Verdict:
     # Only the total has to be fresh: a counter of errors may not exist before the first error.
-    if (gone := unavailable(rule.total, windows, now)) is not None:
+    if (gone := unavailable(rule.total, windows, now) or lost(rule.bad, windows, now)) is not None:
         return gone
     counts: list[tuple[float, Rise]] = []
     for length in (rule.confidence.window, rule.confidence.recent):
@@ -74,8 +74,8 @@ def _latency(rule: LatencyRule, whole: Selector, windows: Windows, baseline: Bas
         found = spread(windows, rule.of, max(since, windows.floor), now, strict=since < windows.floor)
         if found is None:
             return NoData(Cause.NOT_YET, f"{rule.of}: fewer than two samples in {say_span(length)}")
-        histogram, covered = found
-        counts.append((slower_than(histogram, limit), covered))
+        histograms, covered = found
+        counts.append((sum(slower_than(one, limit) for one in histograms), covered))
     what = f"{rule.of} slower than {limit:.3g} s (the baseline's p{rule.quantile * 100:g} is {usual:.3g} s)"
     more = (("limit_seconds", limit), ("baseline_seconds", usual))
     return _share(rule, counts, now, of=measure(rule, 1.0 - rule.quantile, baseline), what=what, more=more)

@@ -5,7 +5,7 @@ from typing import assert_never
 from watchdog.engine.baseline import level_before, rate_before
 from watchdog.engine.proportion import poisson
 from watchdog.engine.reading import recent_rise, unavailable
-from watchdog.engine.windows import Windows, age, levels
+from watchdog.engine.windows import Windows, age, levels, select
 from watchdog.model.guards import Baseline
 from watchdog.model.rules import CheckRule, CollapseRule, CountRule, Expect, GaugeRule, Mode, StallRule
 from watchdog.model.signals import Cause, Selector
@@ -47,6 +47,9 @@ def judge_gauge(rule: GaugeRule, windows: Windows, now: Time) -> Verdict:
     """Whether a level is out of bounds."""
     if (gone := unavailable(rule.of, windows, now)) is not None:
         return gone
+    silent = (series.missing for _, series in select(windows, rule.of) if series.missing_at > (series.newest or 0))
+    if (missing := next((one for one in silent if one is not None), None)) is not None:
+        return NoData(missing.cause, f"{rule.of}: {missing.detail or missing.cause}")
     # The newest one is enough: it is fresh, or there would be no data.
     read = levels(windows, rule.of, max(windows.floor, now - age(windows, rule.of.signal) - 1), now)
     if not read:

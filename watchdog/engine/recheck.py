@@ -8,7 +8,8 @@ from watchdog.engine.each import narrowed, values
 from watchdog.engine.judge import Measure, bound, measure
 from watchdog.engine.judge_levels import allowed, is_clear, outside
 from watchdog.engine.proportion import poisson, slower_than
-from watchdog.engine.windows import Rise, Windows, levels, rise, spread
+from watchdog.engine.reading import lost
+from watchdog.engine.windows import Rise, Windows, age, levels, rise, spread
 from watchdog.model.guards import Baseline
 from watchdog.model.rules import (
     CheckRule,
@@ -28,6 +29,10 @@ COUNT_Z = RECOVERED_Z = 1.645
 """95 % one-sided: with a stricter bound nothing could be called recovered within half a minute: not a count of zero,
 and not a share of none of a hundred."""
 BROKEN_Z = 2.326
+_ABOVE_USUAL = 1.5
+"""A share that is below this many times the usual one is as well as it ever was."""
+LEAST_OF_A_VALUE = 100
+"""Requests since the rung from which on a value of a label is judged by itself."""
 LEAST_BAD = 5
 """Whether a rung helped is asked when it is known that something was wrong: less is enough than to open an incident."""
 
@@ -62,11 +67,18 @@ def overall(checks: tuple[Recheck, ...]) -> Recovery:
 
 
 def _each(of: Selector, label: str, windows: Windows, since: Time, now: Time) -> tuple[str, ...]:
-    """The values of a label that had traffic since; an empty one for all together."""
-    found = values(windows, of, label, now)
-    risen = [(value, rise(windows, narrowed(of, label, value), since, now, strict=True)) for value in found]
-    # A version that is gone has nothing to recover from.
-    return tuple(value for value, one in risen if one is not None and one.amount > 0) or ("",)
+    """The values of a label that can be told by themselves, and an empty one for all together.
+
+    A version that is gone, or answers its last requests, has nothing to recover from.
+    """
+    found: list[str] = []
+    for value in values(windows, of, label, now):
+        part = narrowed(of, label, value)
+        whole = rise(windows, part, since, now, strict=True)
+        last = rise(windows, part, max(since, now - age(windows, of.signal)), now, strict=True)
+        if whole is not None and whole.amount >= LEAST_OF_A_VALUE and last is not None and last.amount > 0:
+            found.append(value)
+    return (*found, "")
 
 
 def _all(rule: SimpleRule, checks: Iterable[Recheck]) -> Recheck:
@@ -87,10 +99,12 @@ def _ratio(rule: RatioRule, value: str, windows: Windows, baseline: Baseline | N
     total = rise(windows, whole, since, now, strict=True)
     if total is None or total.amount <= 0:
         return _undecided(rule, "no request since")
+    if lost(part, windows, now) is not None:
+        return _undecided(rule, f"{part} cannot be read")
     bad = rise(windows, part, since, now, strict=True)
     of = measure(rule, rule.above, baseline)
     if rule.clear is not None:
-        of = replace(of, clear=min(of.above, rule.clear))
+        of = replace(of, clear=min(of.above, max(rule.clear, _ABOVE_USUAL * (of.usual or 0.0))))
     return _share(rule, bad.amount if bad else 0.0, total, of, f"{part} of {whole}")
 
 
@@ -99,11 +113,11 @@ def _latency(
 ) -> Recheck:
     limit = slow_from(rule, baseline) if baseline else None
     found = spread(windows, _part(rule.of, rule.each, value), since, now, strict=True)
-    if limit is None or found is None or found[0].count <= 0:
+    if limit is None or found is None or found[1].amount <= 0:
         return _undecided(rule, "no request since")
-    histogram, covered = found
+    histograms, covered = found
     of = measure(rule, 1.0 - rule.quantile, baseline)
-    return _share(rule, slower_than(histogram, limit), covered, of, f"slower than {limit:.3g} s")
+    return _share(rule, sum(slower_than(one, limit) for one in histograms), covered, of, f"slower than {limit:.3g} s")
 
 
 def _share(rule: RatioRule | LatencyRule, bad: float, total: Rise, of: Measure, what: str) -> Recheck:
@@ -125,7 +139,9 @@ def _count(rule: CountRule, windows: Windows, since: Time, now: Time) -> Recheck
     scale = in_seconds(rule.per) / max(seconds, 1e-9)
     lower, upper = poisson(risen.amount, z=COUNT_Z)
     sentence = f"{rule.of} rose by {risen.amount:.0f} in {seconds:.0f} s since"
-    if upper * scale <= (rule.above if rule.clear is None else rule.clear):
+    wanted = rule.above if rule.clear is None else rule.clear
+    # So low a level cannot be shown by a bound: what rose by no more in as long is well.
+    if upper * scale <= wanted or (risen.amount <= wanted and seconds >= in_seconds(rule.per)):
         return Recheck(rule.name, Recovery.RECOVERED, sentence)
     if lower * scale > rule.above:
         return Recheck(rule.name, Recovery.STILL_BROKEN, sentence)

@@ -23,6 +23,7 @@ class SeriesWindow:
         totals: For counters the reset-corrected count, for distributions the corrected cumulative counts (the last
             one is the number of observations), for others the value, each as a tuple.
         missing: The newest reading, when it was none.
+        swaps: When a count fell and was back above where it had been at the next reading: another process answered.
     """
 
     kind: SignalKind
@@ -32,6 +33,7 @@ class SeriesWindow:
     bounds: tuple[float, ...] = ()
     missing: Missing | None = None
     missing_at: Time = 0
+    swaps: tuple[Time, ...] = ()
 
     @property
     def newest(self) -> Time | None:
@@ -74,6 +76,10 @@ class Rise:
 
 STALE_INTERVALS = 4
 """A signal whose newest value is older than this many of its intervals has no data."""
+
+SWAPS = 3
+"""So many swaps within `SWAPPED_WITHIN` mean that several processes answer under one name."""
+SWAPPED_WITHIN: Span = 2 * MINUTE
 
 COUNTED = frozenset({SignalKind.COUNTER, SignalKind.DISTRIBUTION})
 """Kinds whose values only rise, until they are reset."""
@@ -161,7 +167,10 @@ def _add(series: SeriesWindow, at: Time, value: float | Histogram, keep: Span) -
     # Copied as a whole: this is done for every sample, and unpacking takes three times as long.
     times, raws, totals = series.times[drop:] + (at,), series.raws[drop:] + (raw,), series.totals[drop:] + (total,)  # noqa: RUF005
     cleared = series.missing if series.missing_at > at else None
-    return SeriesWindow(series.kind, times, raws, totals, bounds, cleared, series.missing_at)
+    swaps = series.swaps
+    if series.kind in COUNTED and len(series.raws) > 1 and series.raws[-1][-1] < series.raws[-2][-1] <= raw[-1]:
+        swaps = (*swaps[-SWAPS:], at)
+    return SeriesWindow(series.kind, times, raws, totals, bounds, cleared, series.missing_at, swaps)
 
 
 def _too_old(times: tuple[Time, ...], newest: Time, keep: Span) -> int:
@@ -268,23 +277,23 @@ def _rise_of(series: SeriesWindow, since: Time, until: Time, reach: Span) -> _Pa
 
 def spread(
     windows: Windows, selector: Selector, since: Time, until: Time, *, strict: bool = False
-) -> tuple[Histogram, Rise] | None:
-    """The distribution of what was observed from `since` to `until`, over all selected series of one shape."""
-    counts: tuple[float, ...] = ()
-    bounds: tuple[float, ...] = ()
+) -> tuple[tuple[Histogram, ...], Rise] | None:
+    """The distributions of what was observed from `since` to `until`: one for all series of the same buckets."""
+    counts: dict[tuple[float, ...], tuple[float, ...]] = {}
     parts: list[_Part] = []
     reach = 0 if strict else age(windows, selector.signal)
     for _, series in select(windows, selector):
         part = _rise_of(series, since, until, reach)
-        if part is None or (bounds and series.bounds != bounds):
+        if part is None:
             continue
-        bounds = series.bounds
-        counts = tuple(map(sum, zip(counts, part.totals, strict=True))) if counts else part.totals
+        known = counts.get(series.bounds)
+        counts[series.bounds] = tuple(map(sum, zip(known, part.totals, strict=True))) if known else part.totals
         parts.append(part)
     if not parts:
         return None
-    whole = Rise(counts[-1], min(p.since for p in parts), max(p.until for p in parts), max(p.points for p in parts))
-    return Histogram(bounds, counts, math.nan), whole
+    amount = sum(one[-1] for one in counts.values())
+    whole = Rise(amount, min(p.since for p in parts), max(p.until for p in parts), max(p.points for p in parts))
+    return tuple(Histogram(bounds, found, math.nan) for bounds, found in counts.items()), whole
 
 
 def levels(windows: Windows, selector: Selector, since: Time, until: Time) -> tuple[tuple[Time, float], ...]:
@@ -294,6 +303,15 @@ def levels(windows: Windows, selector: Selector, since: Time, until: Time) -> tu
         for index in range(bisect_right(series.times, since), bisect_right(series.times, until)):
             sums[series.times[index]] = sums.get(series.times[index], 0.0) + series.raws[index][-1]
     return tuple(sorted(sums.items()))
+
+
+def is_swapping(windows: Windows, selector: Selector, now: Time) -> bool:
+    """Whether several processes answer in turn under one name, so that their counts say nothing together.
+
+    A process that is started again and again is not that: its count begins low and stays low.
+    """
+    since = now - SWAPPED_WITHIN
+    return any(sum(at > since for at in series.swaps) >= SWAPS for _, series in select(windows, selector))
 
 
 def absence(windows: Windows, selector: Selector, now: Time, max_age: Span) -> Missing | Span | None:

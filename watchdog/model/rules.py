@@ -49,6 +49,7 @@ class RuleBase:
         hold: How long the literal reading must hold before it opens an incident.
         keep: A literal reading that is fine for less than this does not end the hold.
         proves: Whether a breach is positive evidence that the release damaged data.
+        climbs: False when only the rung that it enters at can help: what comes after it waits for a person.
         alone: False when a breach opens no incident by itself, only as part of a composite rule.
         during: When it is judged.
         releases: Patterns as a shell's; only releases are judged whose id, or one of whose migrations, is like one.
@@ -61,6 +62,7 @@ class RuleBase:
     keep: Span = 0
     severity: Severity = Severity.CRITICAL
     proves: bool = False
+    climbs: bool = True
     alone: bool = True
     during: tuple[Phase, ...] = tuple(Phase)
     releases: tuple[str, ...] = ()

@@ -47,22 +47,30 @@ SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
 """)
 
 _FINGERPRINT: Final[LiteralString] = """(
+    WITH ours AS (
+        SELECT oid FROM pg_namespace
+         WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'watchdog')
+    ), tables AS (
+        SELECT oid, relname, relnamespace, relkind FROM pg_class
+         WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition AND relpersistence <> 't'
+           AND relnamespace IN (SELECT oid FROM ours)
+    )
     SELECT coalesce(sum(hashtextextended(line, 0) & 4294967295), 0)::float8 FROM (
-        SELECT concat_ws(' ', 'column', c.oid, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef) AS line
-          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
-           AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema|watchdog)'
+        SELECT concat_ws(' ', 'table', oid, relname, relnamespace, relkind) AS line FROM tables
          UNION ALL
-        SELECT concat_ws(' ', 'named', c.oid, c.relname, c.relnamespace, c.relkind)
-          FROM pg_class c
-         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'i', 'I') AND NOT c.relispartition AND c.relpersistence <> 't'
-           AND c.relnamespace::regnamespace::text !~ '^(pg_|information_schema|watchdog)'
+        SELECT concat_ws(' ', 'column', t.oid, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef)
+          FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
          UNION ALL
-        SELECT concat_ws(' ', 'constraint', k.oid, k.conname, k.convalidated)
-          FROM pg_constraint k
-         WHERE k.conparentid = 0 AND k.connamespace::regnamespace::text !~ '^(pg_|information_schema|watchdog)'
+        -- By name: a REINDEX makes another one of the same name.
+        SELECT concat_ws(' ', 'index', t.oid, c.relname)
+          FROM tables t JOIN pg_index i ON i.indrelid = t.oid AND i.indislive AND i.indisvalid
+          JOIN pg_class c ON c.oid = i.indexrelid
+         UNION ALL
+        SELECT concat_ws(' ', 'constraint', k.conrelid, k.conname, k.convalidated)
+          FROM pg_constraint k JOIN tables t ON t.oid = k.conrelid
     ) AS lines
 )"""
+
 
 _EXPRESSIONS: Final[Mapping[Of, LiteralString]] = {
     "reachable": "1",

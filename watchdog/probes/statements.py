@@ -36,6 +36,8 @@ _OURS: Final = (
     rf"|(?:^|[{_EDGE}.])(?:information_schema|pg_(?:catalog|stat|locks|class|constraint|database|index|namespace))"
 )
 
+_QUOTE: Final = '\\"'
+
 _WHERE: Final = sql.SQL("""
 SELECT /* watchdog */ pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), (
     SELECT place.nspname FROM pg_extension AS held JOIN pg_namespace AS place ON place.oid = held.extnamespace
@@ -51,7 +53,8 @@ SELECT /* watchdog */ pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), (
 _CHANGED: Final = sql.SQL("""
 SELECT /* watchdog */ DISTINCT named ->> 0, named ->> 1
 FROM watchdog.migration_runs AS run
-CROSS JOIN jsonb_path_query(run.manifest, '$.plan.tables[*].name, $.plan.tables[*].forward') AS named
+CROSS JOIN unnest(ARRAY['$.plan.tables[*].name', '$.plan.tables[*].forward']::jsonpath[]) AS path
+CROSS JOIN jsonb_path_query(run.manifest, path) AS named
 WHERE run.state = 'applied' AND jsonb_typeof(named) = 'array'
 """)
 
@@ -182,20 +185,21 @@ def pattern(tables: Iterable[Name]) -> str | None:
 
     One without schema is meant in every schema; one with it also where a text leaves it out.
     """
-    places = sorted(tables)
-    anywhere = [_word(name) for schema, name in places if not schema]
-    there = [rf"(?:{_word(schema)}\s*\.\s*)?{_word(name)}" for schema, name in places if schema]
-    ways = [
-        rf"(?:^|[{edge}])(?:{'|'.join(words)})(?:$|[{_EDGE}.])"
-        for edge, words in ((f"{_EDGE}.", anywhere), (_EDGE, there))
-        if words
-    ]
-    return "|".join(ways) or None
+    by_schema: dict[str, list[str]] = {}
+    for schema, name in sorted(set(tables)):
+        by_schema.setdefault(schema, []).append(name)
+    ways = [_before(schema) + _word(names) for schema, names in by_schema.items()]
+    return rf"(?:{'|'.join(ways)})(?:$|[{_EDGE}.])" if ways else None
 
 
-def _word(name: str) -> str:
-    """A name, quoted or not."""
-    return f'(?:{_escaped(name)}|"{_escaped(name.replace(chr(34), chr(34) * 2))}")'
+def _before(schema: str) -> str:
+    return rf"(?:^|[{_EDGE}])(?:{_word([schema])}\s*\.\s*)?" if schema else rf"(?:^|[{_EDGE}.])"
+
+
+def _word(names: Iterable[str]) -> str:
+    """One of these names, quoted or not."""
+    bare = "|".join(map(_escaped, names))
+    return f'(?:(?:{bare})|"(?:{bare.replace(_QUOTE, _QUOTE * 2)})")'
 
 
 def _escaped(text: str) -> str:

@@ -86,6 +86,9 @@ class Observer:
         self.windows = observe_all(self.windows, kept)
         if kept:
             self._last_tick = kept[-1].at
+        elif pending := self._actor.guard.pending:
+            # Down for longer than samples are kept: nothing of that time was seen to hold.
+            self._last_tick = min(one.since for one in pending.values())
 
     async def read(self, watched: WatchedProbe) -> None:
         """One reading of one probe."""

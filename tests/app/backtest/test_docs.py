@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.docs.paths import ROOT, text
 from watchdog.cli import app
 from watchdog.config.spans import parse_span
-from watchdog.model.attribution import Comparison
+from watchdog.model.attribution import Comparison, Queries
 from watchdog.model.guards import SchemaErrors
 from watchdog.model.rules import (
     Brake,
@@ -43,6 +43,7 @@ SECTIONS: dict[str, type] = {
     "composite": CompositeRule,
     "evidence": SchemaErrors,
     "versions": Comparison,
+    "queries": Queries,
     "brakes": Brake,
 }
 

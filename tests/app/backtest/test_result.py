@@ -15,6 +15,7 @@ from watchdog.app.backtest.table import read_table
 from watchdog.engine.admission import Admission
 from watchdog.engine.judge import judge
 from watchdog.engine.windows import empty, observe_all
+from watchdog.model.attribution import Attribution, Origin
 from watchdog.model.rules import RatioRule, RungKind
 from watchdog.model.signals import Cause, Histogram, Missing, Sample, SignalId
 from watchdog.model.time import MINUTE, SECOND, Span
@@ -226,3 +227,40 @@ def test_a_brake_is_taken_along_and_a_composite_needs_all_its_rules(rules: Path,
     [both] = [one for one in found.rules if one.rule.name == "both"]
     assert both.why_not == "it needs queue"
     assert [brake.of.signal for brake in load(rules).brakes] == ["queue"]
+
+
+QUERIES = """
+  - probe: statements
+    target: db
+    tables: [assessments]
+    read:
+      calls: {of: calls}
+      seconds: {of: seconds}
+queries: {seconds: seconds, calls: calls}
+evidence:"""
+SLOWER = "statements on the release's tables take 4.0 times as long as before T-0, others 1.0 times"
+
+
+def with_statements(text: str) -> str:
+    """A statement on the release's tables takes 10 ms before T-0 and 40 ms after it, another one 20 ms."""
+    head, *lines = text.splitlines()
+    for touches in ("release", "other"):
+        head += "".join(f',"{name}{{touches=""{touches}""}}"' for name in ("calls", "seconds"))
+    made, took = [head], 0.0
+    for step, line in enumerate(lines):
+        took += 0.4 if line.split(",")[0] <= str(T0) else 1.6
+        made.append(f"{line},{step * 40},{took},{step * 10},{step * 0.2}")
+    return "\n".join(made) + "\n"
+
+
+def test_slower_statements_on_the_release_s_tables_are_said_of_an_incident(rules: Path, write: Write) -> None:
+    rules.write_text(rules.read_text().replace("\nevidence:", QUERIES, 1))
+    found = held(rules, write(with_statements(outage(0.5))))
+    assert found.scenario.queries == load(rules).queries != ()
+    [incident] = found.incidents
+    assert incident.attribution == Attribution(Origin.UNKNOWN, SLOWER)
+    assert incident.data_at is None
+    assert incident.proof == {}
+    bare = held(rules, write(outage(0.5)))
+    assert bare.scenario.queries == ()
+    assert bare.incidents[0].attribution is None

@@ -4,6 +4,7 @@ import pytest
 
 from watchdog.app.backtest.errors import InputError
 from watchdog.app.backtest.rule_set import Change, RuleSet, load_rules, open_sources
+from watchdog.model.attribution import Queries
 from watchdog.model.rules import GaugeRule, LatencyRule, Mode, RatioRule
 from watchdog.model.signals import Selector, SignalKind
 from watchdog.model.time import MINUTE, SECOND
@@ -119,3 +120,15 @@ def test_a_wrong_change_is_refused(rules: Path, change: Change, said: str) -> No
         load(rules, change)
     assert str(caught.value).startswith("--sweep: ")
     assert said in str(caught.value)
+
+
+def test_a_comparison_of_statements_reads_two_counters(tmp_path: Path) -> None:
+    path = tmp_path / "bare.yaml"
+    path.write_text(BARE + "queries: {seconds: took, calls: ran}\n")
+    found = load(path)
+    assert found.queries == (Queries("took", "ran"),)
+    assert {"took", "ran"} <= found.read
+    assert (found.kinds["took"], found.kinds["ran"]) == (SignalKind.COUNTER, SignalKind.COUNTER)
+    path.write_text(BARE + "  queue: {kind: gauge, of: queue, above: 5}\nqueries: {seconds: took, calls: queue}\n")
+    with pytest.raises(InputError, match=r"bare.yaml:8: queries.calls: `queue` is a gauge, but a counter"):
+        load(path)

@@ -51,7 +51,7 @@ async def test_a_release_begins_between_two_looks_is_watched_and_is_armed_when_i
         await place.world.seconds(3)
         assert record(daemon).state is ReleaseState.APPLYING
         place.shown.applied("1")
-        await place.world.seconds(1)
+        await place.world.seconds(2)
         assert record(daemon).state is ReleaseState.BAKING
         await place.world.seconds(5)
         assert len(await started(daemon)) == 1
@@ -69,7 +69,7 @@ async def test_a_statement_under_way_keeps_it_from_being_armed_and_so_does_a_tar
         await place.world.seconds(2)
         assert record(daemon).state is ReleaseState.APPLYING
         place.shown.away = False
-        await place.world.seconds(1)
+        await place.world.seconds(2)
         assert record(daemon).state is ReleaseState.BAKING
 
 

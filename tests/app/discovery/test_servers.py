@@ -34,7 +34,7 @@ async def test_what_alembic_brings_out_is_watched_from_its_start_and_its_data_is
         last_look = world.clock.now() - A_SECOND
         world.service.errors = 0.4
         await asyncio.to_thread(run, "alembic", project, pg_database, "upgrade", "head")
-        await world.seconds(1)
+        await world.seconds(2)
         found = record(daemon)
         assert found.release.migrations == ("alembic: two",)
         assert found.release.protection is Protection.CODE_ONLY
@@ -88,7 +88,7 @@ async def test_a_statement_that_is_under_way_is_a_release_until_its_transaction_
         assert record(daemon).release.migrations == ("CREATE TABLE carts",)
         assert record(daemon).state is ReleaseState.APPLYING
         await connection.commit()
-        await world.seconds(1)
+        await world.seconds(2)
         assert record(daemon).state is ReleaseState.BAKING
         await world.seconds(3)
         assert record(daemon).release.migrations == ("CREATE TABLE carts",)
@@ -108,7 +108,7 @@ async def test_what_neo4j_migrations_bring_out_is_found(
         await driver.execute_query(CHAIN)
         await world.seconds(30)
         await driver.execute_query(NEXT)
-        await world.seconds(1)
+        await world.seconds(2)
         assert record(daemon).release.migrations == ("neo4j-migrations: 2 drop old",)
         assert record(daemon).state is ReleaseState.BAKING
 
@@ -130,5 +130,5 @@ async def test_a_rollout_gives_the_versions_and_is_armed_when_every_pod_is_new(
         assert (found.release.old_version, found.release.new_version) == ("v1", "v2")
         assert (found.release.migrations, found.state) == ((), ReleaseState.APPLYING)
         cluster.rolled_out("api", "v2", 2)
-        await world.seconds(1)
+        await world.seconds(2)
         assert record(daemon).state is ReleaseState.BAKING
