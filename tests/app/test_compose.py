@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.files import write_files
 from watchdog.app.compose import GoneError, GuardResources, StateError, compose
 from watchdog.app.registries import registries
 from watchdog.config import Configuration, load
@@ -45,13 +46,14 @@ rungs:
 
 @pytest.fixture
 def configuration(tmp_path: Path) -> Configuration:
-    for name, text in {
-        "config.yaml": CONFIG,
-        "rules/health.yaml": RULES,
-        "rollbacks/emergency/playbook.yaml": PLAYBOOK,
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write_files(
+        tmp_path,
+        {
+            "config.yaml": CONFIG,
+            "rules/health.yaml": RULES,
+            "rollbacks/emergency/playbook.yaml": PLAYBOOK,
+        },
+    )
     return load(tmp_path / "config.yaml", registries())
 
 

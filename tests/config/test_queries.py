@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.files import write_files
 from watchdog.app.registries import registries
 from watchdog.config import Report, inspect
 from watchdog.model.attribution import Queries
@@ -43,14 +44,15 @@ Look = Callable[..., Report]
 def look(tmp_path: Path) -> Look:
     def write(old: str = "", new: str = "", *, config: str = CONFIG, more: str = MORE) -> Report:
         assert old in RULES
-        for name, text in {
-            "config.yaml": config,
-            "rules/shop.yaml": RULES.replace(old, new) if old else RULES,
-            "rules/more.yaml": more,
-            "rollbacks/emergency/playbook.yaml": PLAYBOOK,
-        }.items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(text)
+        write_files(
+            tmp_path,
+            {
+                "config.yaml": config,
+                "rules/shop.yaml": RULES.replace(old, new) if old else RULES,
+                "rules/more.yaml": more,
+                "rollbacks/emergency/playbook.yaml": PLAYBOOK,
+            },
+        )
         return inspect(tmp_path / "config.yaml", registries(), environ={})
 
     return write

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.files import write_files
 from watchdog.app.registries import registries
 from watchdog.config import Report, inspect
 
@@ -52,13 +53,14 @@ def look(tmp_path: Path) -> Look:
         for old, new in changes:
             assert old in rules
             rules = rules.replace(old, new, 1)
-        for name, content in {
-            "config.yaml": config,
-            "rules/shop.yaml": rules,
-            "rollbacks/emergency/playbook.yaml": PLAYBOOK,
-        }.items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(content)
+        write_files(
+            tmp_path,
+            {
+                "config.yaml": config,
+                "rules/shop.yaml": rules,
+                "rollbacks/emergency/playbook.yaml": PLAYBOOK,
+            },
+        )
         return inspect(tmp_path / "config.yaml", registries())
 
     return write

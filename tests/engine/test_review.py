@@ -114,3 +114,21 @@ def test_within_the_cool_down_of_a_reversal_a_further_one_proposes_and_after_it_
     later = climb.now + 4 * MINUTE
     shorter = replace(climb.guard, settings=replace(climb.guard.settings, cool_down=2 * MINUTE))
     assert admit(shorter, climb.incident, climb.run, climb.run.playbook.rungs[1], later).admission is Admission.ENTER
+
+
+def test_a_breach_just_after_a_time_without_data_opens_nothing_by_what_was_pending_before() -> None:
+    climb = Climb()
+    climb.start()
+    climb.say(judged(errors=LITERAL))
+    climb.now += ERRORS.hold - 2 * MINUTE
+    climb.say(judged(errors=NoData(Cause.UNREACHABLE, "no answer")))
+    climb.now += 2 * MINUTE
+    climb.say(judged(errors=LITERAL))
+    assert climb.guard.incident is None
+    assert climb.guard.pending == {}
+
+
+def test_a_count_above_nothing_has_to_be_shown_to_have_recovered() -> None:
+    ten = CountRule(name="ten", of=Selector("bad"), above=10)
+    made = traffic([0.75] * 13, [1] * 13)
+    assert recheck(ten, made, None, at(0), end(13)).outcome is Recovery.UNDECIDED

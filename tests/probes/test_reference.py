@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from tests.docs.paths import text
+from tests.support.files import write_files
 from watchdog.app.registries import PROBES, registries
 from watchdog.config import load
 
@@ -55,13 +56,14 @@ def test_an_example_is_a_rules_file_that_is_accepted(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN", "x")
-    for name, content in {
-        "config.yaml": CONFIG,
-        "rules/example.yaml": f"version: 1\nsignals:\n{indent(example, '  ')}",
-        "rollbacks/emergency/playbook.yaml": PLAYBOOK,
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content)
+    write_files(
+        tmp_path,
+        {
+            "config.yaml": CONFIG,
+            "rules/example.yaml": f"version: 1\nsignals:\n{indent(example, '  ')}",
+            "rollbacks/emergency/playbook.yaml": PLAYBOOK,
+        },
+    )
     [guard] = load(tmp_path / "config.yaml", registries()).guards
     assert len(guard.probes) == 1
 

@@ -189,7 +189,8 @@ def _breaches(
     guard: Guard, verdicts: Mapping[str, Verdict], unarmed: set[str], now: Time
 ) -> Iterator[tuple[Rule, Evidence]]:
     for rule in guard.settings.rules:
-        evidence = acts(rule, verdicts.get(rule.name), guard.pending.get(rule.name), now)
+        pending = None if _unseen(guard, rule.name, now) else guard.pending.get(rule.name)
+        evidence = acts(rule, verdicts.get(rule.name), pending, now)
         if evidence is not None and rule.alone and rule.name not in unarmed:
             yield rule, evidence
 

@@ -26,21 +26,22 @@ _SURE: Final = 8.0
 def each_ratio(rule: RatioRule, windows: Windows, now: Time) -> Iterator[RatioRule]:
     """The rule for each value of its label that is being read; the rule itself without a label, or a value."""
     found = values(windows, rule.total, rule.each, now)
+    confidence = stricter(rule.confidence, len(found))
     if not found:
         yield rule
     for value in found:
         bad, total = narrowed(rule.bad, rule.each, value), narrowed(rule.total, rule.each, value)
-        yield replace(rule, bad=bad, total=total, confidence=stricter(rule.confidence, len(found)))
+        yield replace(rule, bad=bad, total=total, confidence=confidence)
 
 
 def each_latency(rule: LatencyRule, windows: Windows, now: Time) -> Iterator[LatencyRule]:
     """As `each_ratio`."""
     found = values(windows, rule.of, rule.each, now)
+    confidence = stricter(rule.confidence, len(found))
     if not found:
         yield rule
     for value in found:
-        of = narrowed(rule.of, rule.each, value)
-        yield replace(rule, of=of, confidence=stricter(rule.confidence, len(found)))
+        yield replace(rule, of=narrowed(rule.of, rule.each, value), confidence=confidence)
 
 
 def values(windows: Windows, of: Selector, label: str, now: Time) -> tuple[str, ...]:

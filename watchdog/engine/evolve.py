@@ -176,20 +176,19 @@ def stronger(one: RungKind, other: RungKind) -> RungKind:
     return max(one, other, key=order.index)
 
 
-def _within_incident(
-    guard: Guard,
-    event: (
-        ev.RuleJoined
-        | ev.TriggerJoined
-        | ev.ProofFound
-        | ev.Attributed
-        | ev.DoubtFound
-        | ev.Acknowledged
-        | ev.HoldSet
-        | ev.HoldReleased
-    ),
-    at: Time,
-) -> Guard:
+_AboutIncident: TypeAlias = (
+    ev.RuleJoined
+    | ev.TriggerJoined
+    | ev.ProofFound
+    | ev.Attributed
+    | ev.DoubtFound
+    | ev.Acknowledged
+    | ev.HoldSet
+    | ev.HoldReleased
+)
+
+
+def _within_incident(guard: Guard, event: _AboutIncident, at: Time) -> Guard:
     incident = guard.incident
     if incident is None:
         return guard

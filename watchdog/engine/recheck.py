@@ -140,8 +140,9 @@ def _count(rule: CountRule, windows: Windows, since: Time, now: Time) -> Recheck
     lower, upper = poisson(risen.amount, z=COUNT_Z)
     sentence = f"{rule.of} rose by {risen.amount:.0f} in {seconds:.0f} s since"
     wanted = rule.above if rule.clear is None else rule.clear
-    # So low a level cannot be shown by a bound: what rose by no more in as long is well.
-    if upper * scale <= wanted or (risen.amount <= wanted and seconds >= in_seconds(rule.per)):
+    # Below what the bound says of a count of nothing it shows nothing: what rose by no more in as long is well.
+    too_low = poisson(0.0, z=COUNT_Z)[1] > wanted
+    if upper * scale <= wanted or (too_low and risen.amount <= wanted and seconds >= in_seconds(rule.per)):
         return Recheck(rule.name, Recovery.RECOVERED, sentence)
     if lower * scale > rule.above:
         return Recheck(rule.name, Recovery.STILL_BROKEN, sentence)

@@ -1,5 +1,6 @@
 """HTTP services: one client, bounded answers, and what its errors mean."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class HttpTarget:
                 raise self._no_address() from None
             self._client = httpx.AsyncClient(
                 base_url=self._options.url,
+                verify=self._trust(),
                 timeout=in_seconds(self._options.timeout),
                 trust_env=False,
                 follow_redirects=False,
@@ -87,6 +89,14 @@ class HttpTarget:
                 limits=httpx.Limits(max_connections=4, max_keepalive_connections=2, keepalive_expiry=5),
             )
         return self._client
+
+    def _trust(self) -> ssl.SSLContext | bool:
+        """Whose certificates are trusted; True for those that come with httpx.
+
+        Raises:
+            TargetError: They cannot be read.
+        """
+        return True
 
     async def request(
         self,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from watchdog.model.time import SECOND, in_seconds
+from watchdog.model.time import SECOND
 from watchdog.ports.errors import TargetError
 from watchdog.ports.kinds import Duration, Secret, TargetKind
 from watchdog.targets.addresses import read_address
@@ -68,28 +68,6 @@ class KubernetesTarget(HttpTarget):
         super().__init__(name, HttpOptions(url=options.url, timeout=options.timeout, headers=headers))
         self.namespace = options.namespace
         self._ca = options.ca
-
-    def client(self) -> httpx.AsyncClient:
-        """The client, which trusts the configured certificates.
-
-        Raises:
-            TargetError: The address is none, or the certificates cannot be read.
-        """
-        if self._client is None:
-            try:
-                read_address(self._options.url, _SCHEMES)
-            except ValueError:
-                raise self._no_address() from None
-            self._client = httpx.AsyncClient(
-                base_url=self._options.url,
-                verify=self._trust(),
-                timeout=in_seconds(self._options.timeout),
-                trust_env=False,
-                follow_redirects=False,
-                event_hooks={"request": [self._add_headers]},
-                limits=httpx.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=60),
-            )
-        return self._client
 
     async def get(self, path: str, what: str) -> Any:
         """One object.

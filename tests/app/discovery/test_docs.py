@@ -8,6 +8,7 @@ import pytest
 
 from tests.app.test_compose import CONFIG, PLAYBOOK, RULES
 from tests.docs.paths import text
+from tests.support.files import write_files
 from watchdog.app.discovery import LONGEST
 from watchdog.app.registries import DISCOVERERS, TARGETS, registries
 from watchdog.config import Discover, inspect, json_schema
@@ -28,13 +29,14 @@ def config(tmp_path: Path) -> Path:
     (tmp_path / "token").write_text("t\n")
     target = TARGET.replace("/var/run/secrets/kubernetes.io/serviceaccount", str(tmp_path))
     whole = CONFIG.replace("targets:\n", target + SERVERS, 1) + indent(DISCOVER, "    ")
-    for name, content in {
-        "config.yaml": whole,
-        "rules/health.yaml": RULES,
-        "rollbacks/emergency/playbook.yaml": PLAYBOOK,
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content)
+    write_files(
+        tmp_path,
+        {
+            "config.yaml": whole,
+            "rules/health.yaml": RULES,
+            "rollbacks/emergency/playbook.yaml": PLAYBOOK,
+        },
+    )
     return tmp_path / "config.yaml"
 
 
